@@ -36,3 +36,29 @@ export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
 }
+
+/** Keeps fetched documents and the verdicts on their signatures between runs. Losing it costs only time. */
+export interface DocumentCache {
+  /** `undefined` when nothing usable is kept for that address. */
+  read(url: string): Promise<CachedDocument | undefined>;
+  write(url: string, document: CachedDocument): Promise<void>;
+  /** `key` stands for everything the verdict depends on: document bytes, keyring bytes, pins and policy version. */
+  readVerdict(key: string): Promise<SignatureVerdict | undefined>;
+  writeVerdict(key: string, verdict: SignatureVerdict): Promise<void>;
+}
+
+export interface CachedDocument {
+  readonly bytes: Uint8Array;
+  /** As the server sent them, kept verbatim (RFC 9110, section 8.8). */
+  readonly etag: string | undefined;
+  readonly lastModified: string | undefined;
+}
+
+/** A signature that was found good. */
+export interface SignatureVerdict {
+  /** Upper-case hex fingerprint of the primary key. */
+  readonly fingerprint: string;
+  readonly signedAtMs: number;
+  /** What was signed, as the verifier returned it. */
+  readonly payload: Uint8Array;
+}

@@ -1,0 +1,74 @@
+import { UsageError } from '../errors.ts';
+
+/** An item with the tags of its version, product and document: every value is a string, as in uvtool's metadata files. */
+export type FlatItem = Readonly<Record<string, string>>;
+
+/** One condition on a flattened item. */
+export interface Filter {
+  /** As the user wrote it. */
+  readonly text: string;
+  matches(item: FlatItem): boolean;
+}
+
+type Operator = '=' | '!=' | '~' | '!~';
+
+const GRAMMAR = /^([\p{L}\p{N}_|-]+)\s*(!=|!~|=|~)\s*(.*)$/su;
+
+/**
+ * Parses one filter: `KEY=VALUE`, `KEY!=VALUE`, `KEY~REGEX`, `KEY!~REGEX`, as simplestreams' `filters.py` does. Blanks
+ * around the operator do not count, a blank at the end does. An absent key has the empty string as its value.
+ *
+ * @throws UsageError when the text is not a filter or its regular expression cannot be used.
+ */
+export function parseFilter(text: string): Filter {
+  const match = GRAMMAR.exec(text);
+  if (match === null) {
+    throw new UsageError(`'${text}' is not a filter`, { hint: 'write KEY=VALUE, KEY!=VALUE, KEY~REGEX or KEY!~REGEX' });
+  }
+  const [, key = '', operator = '', value = ''] = match;
+  const test = testFor(operator as Operator, value, text);
+  return { text, matches: (item) => test(Object.hasOwn(item, key) ? (item[key] ?? '') : '') };
+}
+
+/** Whether an item satisfies every filter; no filter at all is satisfied by everything. */
+export function matchesAll(item: FlatItem, filters: readonly Filter[]): boolean {
+  return filters.every((filter) => filter.matches(item));
+}
+
+/** What the user probably meant, for a filter that is well formed but can hardly match anything. */
+export function filterHint(text: string): string | undefined {
+  const match = GRAMMAR.exec(text);
+  const [, key = '', operator = '', value = ''] = match ?? [];
+  if (operator === '=' && value.startsWith('=')) return `'${text}': write ${key}=${value.slice(1)} with one '='`;
+  if (operator === '=' && value.startsWith('~'))
+    return `'${text}': write ${key}~${value.slice(1)} for a regular expression`;
+  if (operator === '~' && value.startsWith('='))
+    return `'${text}': write ${key}~${value.slice(1)} for a regular expression`;
+  if (/^(true|false)$/.test(value)) return `'${text}': truth values are spelled True and False`;
+  return undefined;
+}
+
+function testFor(operator: Operator, value: string, text: string): (found: string) => boolean {
+  if (operator === '=') return (found) => found === value;
+  if (operator === '!=') return (found) => found !== value;
+  const expression = translateExpression(value, text);
+  return operator === '~' ? (found) => expression.test(found) : (found) => !expression.test(found);
+}
+
+/** Python's `re` dialect in JavaScript's words, as far as the two can be made to agree. */
+function translateExpression(source: string, text: string): RegExp {
+  const flags = /^\(\?([ism]+)\)/.exec(source);
+  const body = source
+    .slice(flags?.[0].length ?? 0)
+    .replaceAll('\\A', '^')
+    .replaceAll('\\Z', '$')
+    .replaceAll('(?P<', '(?<');
+  try {
+    return new RegExp(body, `u${flags?.[1] ?? ''}`);
+  } catch (cause) {
+    throw new UsageError(`the regular expression in filter '${text}' cannot be used`, {
+      cause,
+      hint: 'Python-only syntax beyond (?i), (?s), (?m), (?P<name>…), \\A and \\Z is not supported',
+    });
+  }
+}
