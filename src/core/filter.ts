@@ -37,14 +37,11 @@ export function matchesAll(item: FlatItem, filters: readonly Filter[]): boolean 
 
 /** What the user probably meant, for a filter that is well formed but can hardly match anything. */
 export function filterHint(text: string): string | undefined {
-  const match = GRAMMAR.exec(text);
-  const [, key = '', operator = '', value = ''] = match ?? [];
-  if (operator === '=' && value.startsWith('=')) return `'${text}': write ${key}=${value.slice(1)} with one '='`;
-  if (operator === '=' && value.startsWith('~'))
-    return `'${text}': write ${key}~${value.slice(1)} for a regular expression`;
-  if (operator === '~' && value.startsWith('='))
-    return `'${text}': write ${key}~${value.slice(1)} for a regular expression`;
-  if (/^(true|false)$/.test(value)) return `'${text}': truth values are spelled True and False`;
+  const [, key = '', operator = '', value = ''] = GRAMMAR.exec(text) ?? [];
+  const typed = operator + value.slice(0, 1);
+  if (typed === '==') return `'${text}': write ${key}=${value.slice(1)} with one '='`;
+  if (typed === '=~' || typed === '~=') return `'${text}': write ${key}~${value.slice(1)} for a regular expression`;
+  if (value === 'true' || value === 'false') return `'${text}': truth values are spelled True and False`;
   return undefined;
 }
 
