@@ -7,6 +7,7 @@ export type FlatItem = Readonly<Record<string, string>>;
 export interface Filter {
   /** As the user wrote it. */
   readonly text: string;
+  readonly key: string;
   matches(item: FlatItem): boolean;
 }
 
@@ -27,7 +28,7 @@ export function parseFilter(text: string): Filter {
   }
   const [, key = '', operator = '', value = ''] = match;
   const test = testFor(operator as Operator, value, text);
-  return { text, matches: (item) => test(Object.hasOwn(item, key) ? (item[key] ?? '') : '') };
+  return { text, key, matches: (item) => test(Object.hasOwn(item, key) ? (item[key] ?? '') : '') };
 }
 
 /** Whether an item satisfies every filter; no filter at all is satisfied by everything. */

@@ -1,0 +1,148 @@
+import type { FlatItem } from './filter.ts';
+import { type Identity, identityText } from './identity.ts';
+import type { ImageStatus } from './lifecycle.ts';
+import type { ImageRecord } from './record.ts';
+import type { WantedImage } from './selection.ts';
+import { compareVersions } from './version.ts';
+
+/** What a sync knows before it decides. */
+export interface SyncFacts {
+  readonly wanted: readonly WantedImage[];
+  /** The name that each identity has, or would have, as a volume of this pool. */
+  readonly volumeName: (identity: Identity) => string;
+  /** Managed volumes of the pool by name, with their identities. */
+  readonly volumes: ReadonlyMap<string, Identity>;
+  /** What is offered to new domains, by identity text. */
+  readonly metadata: ReadonlyMap<string, OfferedMetadata>;
+  /** Records by volume name. */
+  readonly records: ReadonlyMap<string, ImageRecord>;
+  /** How many versions of each product to hold on to; only the newest is offered. At least 1. */
+  readonly keepVersions: number;
+}
+
+export interface OfferedMetadata {
+  readonly identity: Identity;
+  readonly item: FlatItem;
+}
+
+/** One action of a sync. Steps are carried out in the order of the plan. */
+export type SyncStep =
+  /** Download an image into a new volume, then offer it. */
+  | { readonly action: 'fetch'; readonly image: WantedImage; readonly volumeName: string }
+  /** Offer a complete image whose metadata file is missing or says something else than the source. */
+  | { readonly action: 'offer'; readonly image: WantedImage; readonly volumeName: string }
+  /** A volume that nothing is known of has the right name: offer it if its content has the right digest. */
+  | { readonly action: 'adopt'; readonly image: WantedImage; readonly volumeName: string }
+  /** Write a record for an image that uvtool brought. */
+  | { readonly action: 'enlist'; readonly identity: Identity; readonly item: FlatItem; readonly volumeName: string }
+  /** Take a version out of the offer, once the volume that replaces it is offered. */
+  | {
+      readonly action: 'retire';
+      readonly identity: Identity;
+      readonly volumeName: string;
+      readonly replacedBy: string;
+      readonly retained: boolean;
+    }
+  /** Remove metadata whose volume does not exist. */
+  | { readonly action: 'forget'; readonly identity: Identity; readonly volumeName: string }
+  /** Leave an image alone that is there but not to be offered, and say why. */
+  | { readonly action: 'skip'; readonly image: WantedImage; readonly volumeName: string; readonly reason: string };
+
+interface FoundImage {
+  readonly image: WantedImage;
+  readonly volumeName: string;
+  readonly record: ImageRecord;
+  readonly offered: OfferedMetadata | undefined;
+}
+
+/** Statuses that say nothing about the content of a volume that is there all the same. */
+const UNFINISHED: ReadonlySet<ImageStatus> = new Set<ImageStatus>(['queued', 'saving', 'importing', 'deleted']);
+
+/**
+ * Decides what a sync does, and in which order: metadata without a volume is forgotten first, so that nobody sees an image
+ * that is still arriving; what is complete is enlisted and offered, what is missing is fetched; only then are the versions
+ * retired that the new ones replace. Products that the source does not name, or that the filters exclude, are not touched.
+ */
+export function planSync(facts: SyncFacts): readonly SyncStep[] {
+  const held = groupHeldVersions(facts);
+  return [
+    ...planForgets(facts),
+    ...planEnlistments(facts),
+    ...facts.wanted.flatMap((image) => planWanted(image, facts) ?? []),
+    ...facts.wanted.flatMap((image) => planRetirements(image, held.get(image.identity.product) ?? [], facts)),
+  ];
+}
+
+function planWanted(image: WantedImage, facts: SyncFacts): SyncStep | undefined {
+  const volumeName = facts.volumeName(image.identity);
+  if (!facts.volumes.has(volumeName)) return { action: 'fetch', image, volumeName };
+  const record = facts.records.get(volumeName);
+  const offered = facts.metadata.get(identityText(image.identity));
+  if (record === undefined)
+    return offered === undefined ? { action: 'adopt', image, volumeName } : planRefresh(image, offered, volumeName);
+  return planRecorded({ image, volumeName, record, offered });
+}
+
+function planRecorded(found: FoundImage): SyncStep | undefined {
+  const { image, volumeName, record, offered } = found;
+  if (UNFINISHED.has(record.status)) return { action: 'adopt', image, volumeName };
+  if (record.status === 'killed' || record.status === 'deactivated') {
+    const reason = record.status === 'killed' ? (record.reason ?? 'an earlier check failed') : 'it is disabled';
+    return { action: 'skip', image, volumeName, reason };
+  }
+  const isOffered = offered !== undefined && record.status === 'active';
+  return isOffered ? planRefresh(image, offered, volumeName) : { action: 'offer', image, volumeName };
+}
+
+/** The source may change its tags (say, `supported`); the file follows, as uvtool's does. */
+function planRefresh(image: WantedImage, offered: OfferedMetadata, volumeName: string): SyncStep | undefined {
+  const isSame = Object.entries(image.tags).every(([key, value]) => offered.item[key] === value);
+  return isSame ? undefined : { action: 'offer', image, volumeName };
+}
+
+function planEnlistments(facts: SyncFacts): readonly SyncStep[] {
+  return [...facts.metadata.values()].flatMap(({ identity, item }): readonly SyncStep[] => {
+    const volumeName = facts.volumeName(identity);
+    const isKnown = facts.records.has(volumeName) || !facts.volumes.has(volumeName);
+    return isKnown ? [] : [{ action: 'enlist', identity, item, volumeName }];
+  });
+}
+
+/**
+ * The versions of one product that are offered beside its newest. A version newer than the newest was withdrawn by the
+ * source and is not retained.
+ */
+function planRetirements(image: WantedImage, heldVersions: readonly string[], facts: SyncFacts): readonly SyncStep[] {
+  const { product, version } = image.identity;
+  const held = heldVersions.filter((other) => other !== version);
+  const older = held.filter((other) => compareVersions(other, version) < 0).sort(compareVersions);
+  const retained = new Set(facts.keepVersions > 1 ? older.slice(-(facts.keepVersions - 1)) : []);
+  return held.flatMap((other): readonly SyncStep[] => {
+    const identity = { product, version: other };
+    const isRetained = retained.has(other);
+    if (isRetained && !facts.metadata.has(identityText(identity))) return [];
+    const [volumeName, replacedBy] = [facts.volumeName(identity), facts.volumeName(image.identity)];
+    return [{ action: 'retire', identity, volumeName, replacedBy, retained: isRetained }];
+  });
+}
+
+/** Per product, the versions that have a volume and are offered, or were retained. */
+function groupHeldVersions(facts: SyncFacts): ReadonlyMap<string, string[]> {
+  const held = new Map<string, string[]>();
+  for (const [volumeName, identity] of facts.volumes) {
+    const isOffered = facts.metadata.has(identityText(identity));
+    if (!isOffered && facts.records.get(volumeName)?.status !== 'active') continue;
+    const versions = held.get(identity.product);
+    if (versions === undefined) held.set(identity.product, [identity.version]);
+    else versions.push(identity.version);
+  }
+  return held;
+}
+
+/** Metadata without a volume. The executor asks libvirt again before it removes any. */
+function planForgets(facts: SyncFacts): readonly SyncStep[] {
+  return [...facts.metadata.values()].flatMap(({ identity }): readonly SyncStep[] => {
+    const volumeName = facts.volumeName(identity);
+    return facts.volumes.has(volumeName) ? [] : [{ action: 'forget', identity, volumeName }];
+  });
+}

@@ -1,0 +1,202 @@
+import type { BlindSpot, Reference } from './reference.ts';
+
+/**
+ * Something that stands for one file, device or network name, however it is spelled: `inode:…`, `path:…`, `volume:…`.
+ * Two nodes that share a token are the same bytes, or a link to them: whoever needs one needs both.
+ */
+export type Token = string;
+
+/** A reference, and what it may mean. */
+export interface Edge {
+  readonly reference: Reference;
+  /** What the reference stands in, e.g. `domain web1, inactive XML` or `volume default/base.qcow2, qcow2 header`. */
+  readonly document: string;
+  readonly tokens: readonly Token[];
+}
+
+/** A volume, or an image file outside every pool. */
+export interface GraphNode {
+  readonly id: string;
+  /** What the user would call it. */
+  readonly label: string;
+  readonly tokens: readonly Token[];
+  /** Normalised absolute paths, for references to directories and for free text. */
+  readonly paths: readonly string[];
+  /** Whether it is a directory, and so is needed by whatever needs something below it. */
+  readonly isDirectory: boolean;
+  /** What its header and its volume XML name. */
+  readonly edges: readonly Edge[];
+}
+
+/** What comes from outside the images: a domain, a lease, a pin. */
+export interface GraphRoot {
+  readonly label: string;
+  readonly edges: readonly Edge[];
+}
+
+/** Everything that was gathered about who needs what. */
+export interface UseGraph {
+  readonly nodes: readonly GraphNode[];
+  readonly roots: readonly GraphRoot[];
+  /** What could not be seen; nothing that one of them concerns may be deleted. */
+  readonly blindSpots: readonly BlindSpot[];
+}
+
+/** One link of a chain: what needs the next thing, and through which reference. */
+export interface Link {
+  readonly from: GraphRoot | GraphNode;
+  readonly edge: Edge;
+}
+
+/** Why a node is needed. A node that is kept for its own sake has no link. */
+export interface Need {
+  /** The root, or why the outermost node of the chain is kept. */
+  readonly cause: string;
+  readonly link: Link | undefined;
+  /** Why the thing is needed that this link comes from; `undefined` for a root. */
+  readonly parent: Need | undefined;
+}
+
+/** Finds the nodes that an edge may mean. */
+export interface Resolver {
+  targets(edge: Edge): readonly GraphNode[];
+}
+
+/** Indexes the nodes of a graph once, so that every edge is resolved without a search through all of them. */
+export function createResolver(nodes: readonly GraphNode[]): Resolver {
+  const byToken = indexByToken(nodes);
+  const below = indexByFolder(nodes);
+  const folders = nodes.filter((node) => node.isDirectory);
+  return {
+    targets: (edge) => {
+      const found = new Set(edge.tokens.flatMap((token) => byToken.get(token) ?? []));
+      const { kind, value } = edge.reference;
+      if (kind === 'dir')
+        for (const folder of pathsOf(edge)) for (const node of below.get(folder) ?? []) found.add(node);
+      if (kind === 'text') for (const node of nodes) if (isNamedIn(value, node)) found.add(node);
+      for (const folder of folders) if (pathsOf(edge).some((path) => isBelow(path, folder.paths))) found.add(folder);
+      return [...found];
+    },
+  };
+}
+
+/**
+ * Marks everything that is reachable from the roots of a graph, or from nodes that are kept for a reason of their own.
+ * Cycles end because a node is visited once. A node that is absent from the result is not needed; the result is only
+ * meaningful together with the graph's blind spots.
+ *
+ * @param kept nodes that stay in any case, by id, with the cause.
+ */
+export function mark(
+  graph: UseGraph,
+  resolver: Resolver,
+  kept: ReadonlyMap<string, string>,
+): ReadonlyMap<string, Need> {
+  const needs = new Map<string, Need>();
+  const queue: { readonly node: GraphNode; readonly need: Need }[] = [];
+  const add = (node: GraphNode, need: Need): void => {
+    if (needs.has(node.id)) return;
+    needs.set(node.id, need);
+    queue.push({ node, need });
+  };
+  const reach = (from: GraphRoot | GraphNode, parent: Need | undefined): void => {
+    for (const edge of from.edges) {
+      const need = { cause: parent?.cause ?? from.label, link: { from, edge }, parent };
+      for (const node of resolver.targets(edge)) add(node, need);
+    }
+  };
+  for (const root of graph.roots) reach(root, undefined);
+  for (const node of graph.nodes) {
+    const cause = kept.get(node.id);
+    if (cause !== undefined) add(node, { cause, link: undefined, parent: undefined });
+  }
+  for (const { node, need } of queue) reach(node, need);
+  return needs;
+}
+
+/** The links of a need from the outermost to the innermost. */
+export function chainOf(need: Need): readonly Link[] {
+  const links: Link[] = [];
+  for (let at: Need | undefined = need; at !== undefined; at = at.parent)
+    if (at.link !== undefined) links.unshift(at.link);
+  return links;
+}
+
+/** Whether a blind spot could hide a need for this node. */
+export function concerns(blindSpot: BlindSpot, node: GraphNode): boolean {
+  if (blindSpot.concerns === 'everything') return true;
+  return blindSpot.concerns.some(({ value }) => isNamedIn(value, node) || node.paths.includes(value));
+}
+
+/** Orders nodes so that what stands on another comes before it; nodes of a cycle keep their order. */
+export function overlaysFirst(nodes: readonly GraphNode[], resolver: Resolver): readonly GraphNode[] {
+  const inSet = new Set(nodes);
+  const ordered: GraphNode[] = [];
+  const seen = new Set<GraphNode>();
+  const visit = (start: GraphNode): void => {
+    const stack: { node: GraphNode; bases: GraphNode[] }[] = [];
+    const enter = (node: GraphNode): void => {
+      if (seen.has(node) || !inSet.has(node)) return;
+      seen.add(node);
+      stack.push({ node, bases: node.edges.flatMap((edge) => resolver.targets(edge)) });
+    };
+    enter(start);
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      const base = top.bases.pop();
+      if (base !== undefined) enter(base);
+      else ordered.unshift((stack.pop() ?? top).node);
+    }
+  };
+  for (const node of nodes.toReversed()) visit(node);
+  return ordered;
+}
+
+function indexByToken(nodes: readonly GraphNode[]): ReadonlyMap<Token, readonly GraphNode[]> {
+  const index = new Map<Token, GraphNode[]>();
+  for (const node of nodes) for (const token of node.tokens) addTo(index, token, node);
+  return index;
+}
+
+/** Every folder above a node, so that a reference to a folder finds what lies below it at any depth. */
+function indexByFolder(nodes: readonly GraphNode[]): ReadonlyMap<string, readonly GraphNode[]> {
+  const index = new Map<string, GraphNode[]>();
+  for (const node of nodes) {
+    for (const path of node.paths) for (const folder of foldersAbove(path)) addTo(index, folder, node);
+  }
+  return index;
+}
+
+function addTo<K, V>(index: Map<K, V[]>, key: K, value: V): void {
+  const list = index.get(key);
+  if (list === undefined) index.set(key, [value]);
+  else list.push(value);
+}
+
+/** `/a/b/c` lies below `/a/b`, `/a` and `/`. */
+function foldersAbove(path: string): readonly string[] {
+  const folders: string[] = [];
+  for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) folders.push(path.slice(0, at));
+  return path.startsWith('/') ? [...folders, '/'] : folders;
+}
+
+function pathsOf(edge: Edge): readonly string[] {
+  return edge.tokens.flatMap((token) => (token.startsWith('path:') ? [token.slice(5)] : []));
+}
+
+function isBelow(path: string, folders: readonly string[]): boolean {
+  return folders.some((folder) => path.startsWith(folder === '/' ? folder : `${folder}/`));
+}
+
+/** Whether free text contains a path of the node, or its name as a word of its own. */
+function isNamedIn(text: string, node: GraphNode): boolean {
+  return node.paths.some((path) => text.includes(path) || containsWord(text, path.slice(path.lastIndexOf('/') + 1)));
+}
+
+function containsWord(text: string, word: string): boolean {
+  if (word === '') return false;
+  for (let at = text.indexOf(word); at !== -1; at = text.indexOf(word, at + 1)) {
+    const [before, after] = [text[at - 1] ?? ' ', text[at + word.length] ?? ' '];
+    if (!/[\p{L}\p{N}]/u.test(before) && !/[\p{L}\p{N}]/u.test(after)) return true;
+  }
+  return false;
+}
