@@ -1,0 +1,122 @@
+import type { BlindSpot } from './reference.ts';
+import {
+  concerns,
+  createResolver,
+  type GraphNode,
+  mark,
+  type Need,
+  overlaysFirst,
+  type UseGraph,
+} from './use-graph.ts';
+
+/** What a plan needs to know about a volume, and what must still hold when it is deleted. */
+export interface PoolVolume {
+  readonly pool: string;
+  readonly name: string;
+  readonly key: string;
+  readonly path: string;
+  /** libvirt's volume type: only `file` and `block` may ever be deleted. */
+  readonly type: string;
+  readonly capacityBytes: bigint;
+  readonly allocationBytes: bigint;
+  /** Last change of the content, in milliseconds since the epoch; `undefined` where libvirt does not tell. */
+  readonly modifiedAtMs: number | undefined;
+}
+
+/** A volume that may be deleted if nothing speaks against it. */
+export interface SweepCandidate {
+  readonly volume: PoolVolume;
+  readonly node: GraphNode;
+  /** When it was last needed or offered, or first seen. */
+  readonly lastNeededAt: number;
+}
+
+export interface SweepPolicy {
+  readonly now: number;
+  /** How long a volume must not have been needed. */
+  readonly graceMs: number;
+  /** A volume that changed more recently is a root. */
+  readonly minAgeMs: number;
+}
+
+/** Why a volume stays. */
+export type KeepReason =
+  | { readonly kind: 'needed'; readonly need: Need }
+  | { readonly kind: 'grace' | 'young'; readonly eligibleAt: number }
+  | { readonly kind: 'unseen'; readonly blindSpots: readonly BlindSpot[] }
+  | { readonly kind: 'volume type' };
+
+export type Verdict =
+  | { readonly action: 'delete'; readonly volume: PoolVolume }
+  | { readonly action: 'keep'; readonly volume: PoolVolume; readonly reason: KeepReason };
+
+/**
+ * Judges every candidate by the deletion rule. Everything in the graph that is not a candidate is a root; so is a
+ * candidate that stays for reasons of time, type or sight. The deletions come overlays before bases, the rest behind them.
+ *
+ * @param causes why a node that is no candidate stays, by node id, for the explanation of what it needs.
+ */
+export function planSweep(
+  candidates: readonly SweepCandidate[],
+  graph: UseGraph,
+  policy: SweepPolicy,
+  causes: ReadonlyMap<string, string> = new Map(),
+): readonly Verdict[] {
+  const resolver = createResolver(graph.nodes);
+  const byNode = new Map(candidates.map((candidate) => [candidate.node.id, candidate]));
+  const outside = graph.nodes.filter((node) => !byNode.has(node.id));
+  const kept = new Map(outside.map((node) => [node.id, causes.get(node.id) ?? node.label]));
+
+  const needed = mark(graph, resolver, kept);
+  const reasons = new Map(
+    candidates.map((candidate) => [candidate.node.id, reasonToKeep(candidate, needed, { graph, policy })]),
+  );
+  for (const { node } of candidates) if (reasons.get(node.id) !== undefined) kept.set(node.id, node.label);
+  const neededByWaiting = mark(graph, resolver, kept);
+
+  const isDoomed = ({ node }: SweepCandidate): boolean =>
+    reasons.get(node.id) === undefined && !neededByWaiting.has(node.id);
+  const doomed = overlaysFirst(
+    candidates.filter(isDoomed).map(({ node }) => node),
+    resolver,
+  );
+  const staying = candidates.filter((candidate) => !isDoomed(candidate));
+  return [
+    ...doomed.flatMap((node) => toDeletion(byNode.get(node.id))),
+    ...staying.map((candidate): Verdict => {
+      const reason = reasons.get(candidate.node.id) ?? neededReason(neededByWaiting.get(candidate.node.id));
+      return { action: 'keep', volume: candidate.volume, reason };
+    }),
+  ];
+}
+
+function toDeletion(candidate: SweepCandidate | undefined): readonly Verdict[] {
+  return candidate === undefined ? [] : [{ action: 'delete', volume: candidate.volume }];
+}
+
+function neededReason(need: Need | undefined): KeepReason {
+  if (need === undefined) throw new TypeError('a volume stays without a reason');
+  return { kind: 'needed', need };
+}
+
+/** The first clause of the deletion rule that a candidate fails; `undefined` when it passes all of them. */
+function reasonToKeep(
+  { volume, node, lastNeededAt }: SweepCandidate,
+  needed: ReadonlyMap<string, Need>,
+  { graph, policy }: { graph: UseGraph; policy: SweepPolicy },
+): KeepReason | undefined {
+  const need = needed.get(node.id);
+  if (need !== undefined) return { kind: 'needed', need };
+  const graceEnds = lastNeededAt + policy.graceMs;
+  if (isBefore(policy.now, graceEnds, policy.graceMs)) return { kind: 'grace', eligibleAt: graceEnds };
+  const youthEnds = (volume.modifiedAtMs ?? lastNeededAt) + policy.minAgeMs;
+  if (isBefore(policy.now, youthEnds, policy.minAgeMs)) return { kind: 'young', eligibleAt: youthEnds };
+  if (volume.type !== 'file' && volume.type !== 'block') return { kind: 'volume type' };
+  const blindSpots = graph.blindSpots.filter((blindSpot) => concerns(blindSpot, node));
+  return blindSpots.length > 0 ? { kind: 'unseen', blindSpots } : undefined;
+}
+
+/** A period of zero is over at once, even if the clock of the file system is ahead of ours. */
+function isBefore(now: number, end: number, periodMs: number): boolean {
+  return periodMs > 0 && now < end;
+}
