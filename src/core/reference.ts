@@ -42,4 +42,6 @@ export interface BlindSpot {
   readonly remedy: string;
   /** Which volumes it could concern: all of them, or those named by these references. */
   readonly concerns: 'everything' | readonly Reference[];
+  /** The id of the node whose own content could not be understood; that does not speak for keeping the node itself. */
+  readonly holder?: string;
 }

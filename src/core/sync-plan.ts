@@ -16,6 +16,8 @@ export interface SyncFacts {
   readonly metadata: ReadonlyMap<string, OfferedMetadata>;
   /** Records by volume name. */
   readonly records: ReadonlyMap<string, ImageRecord>;
+  /** Images of which something cannot be read, with the reason, by identity text. They are left as they are. */
+  readonly unknown: ReadonlyMap<string, string>;
   /** How many versions of each product to hold on to; only the newest is offered. At least 1. */
   readonly keepVersions: number;
 }
@@ -31,8 +33,16 @@ export type SyncStep =
   | { readonly action: 'fetch'; readonly image: WantedImage; readonly volumeName: string }
   /** Offer a complete image whose metadata file is missing or says something else than the source. */
   | { readonly action: 'offer'; readonly image: WantedImage; readonly volumeName: string }
-  /** A volume that nothing is known of has the right name: offer it if its content has the right digest. */
-  | { readonly action: 'adopt'; readonly image: WantedImage; readonly volumeName: string }
+  /**
+   * A volume of unknown content has the right name: offer it if its digest is right. Otherwise fetch it anew if it is
+   * what an interrupted run left, and keep it untouched if somebody else made it.
+   */
+  | {
+      readonly action: 'adopt';
+      readonly image: WantedImage;
+      readonly volumeName: string;
+      readonly otherwise: 'refetch' | 'keep';
+    }
   /** Write a record for an image that uvtool brought. */
   | { readonly action: 'enlist'; readonly identity: Identity; readonly item: FlatItem; readonly volumeName: string }
   /** Take a version out of the offer, once the volume that replaces it is offered. */
@@ -42,6 +52,7 @@ export type SyncStep =
       readonly volumeName: string;
       readonly replacedBy: string;
       readonly retained: boolean;
+      readonly item: FlatItem;
     }
   /** Remove metadata whose volume does not exist. */
   | { readonly action: 'forget'; readonly identity: Identity; readonly volumeName: string }
@@ -75,17 +86,21 @@ export function planSync(facts: SyncFacts): readonly SyncStep[] {
 
 function planWanted(image: WantedImage, facts: SyncFacts): SyncStep | undefined {
   const volumeName = facts.volumeName(image.identity);
+  const unknown = facts.unknown.get(identityText(image.identity));
+  if (unknown !== undefined) return { action: 'skip', image, volumeName, reason: unknown };
   if (!facts.volumes.has(volumeName)) return { action: 'fetch', image, volumeName };
   const record = facts.records.get(volumeName);
   const offered = facts.metadata.get(identityText(image.identity));
   if (record === undefined)
-    return offered === undefined ? { action: 'adopt', image, volumeName } : planRefresh(image, offered, volumeName);
+    return offered === undefined
+      ? { action: 'adopt', image, volumeName, otherwise: 'keep' }
+      : planRefresh(image, offered, volumeName);
   return planRecorded({ image, volumeName, record, offered });
 }
 
 function planRecorded(found: FoundImage): SyncStep | undefined {
   const { image, volumeName, record, offered } = found;
-  if (UNFINISHED.has(record.status)) return { action: 'adopt', image, volumeName };
+  if (UNFINISHED.has(record.status)) return { action: 'adopt', image, volumeName, otherwise: 'refetch' };
   if (record.status === 'killed' || record.status === 'deactivated') {
     const reason = record.status === 'killed' ? (record.reason ?? 'an earlier check failed') : 'it is disabled';
     return { action: 'skip', image, volumeName, reason };
@@ -122,7 +137,8 @@ function planRetirements(image: WantedImage, heldVersions: readonly string[], fa
     const isRetained = retained.has(other);
     if (isRetained && !facts.metadata.has(identityText(identity))) return [];
     const [volumeName, replacedBy] = [facts.volumeName(identity), facts.volumeName(image.identity)];
-    return [{ action: 'retire', identity, volumeName, replacedBy, retained: isRetained }];
+    const item = facts.metadata.get(identityText(identity))?.item ?? {};
+    return [{ action: 'retire', identity, volumeName, replacedBy, retained: isRetained, item }];
   });
 }
 
@@ -130,6 +146,7 @@ function planRetirements(image: WantedImage, heldVersions: readonly string[], fa
 function groupHeldVersions(facts: SyncFacts): ReadonlyMap<string, string[]> {
   const held = new Map<string, string[]>();
   for (const [volumeName, identity] of facts.volumes) {
+    if (facts.unknown.has(identityText(identity))) continue;
     const isOffered = facts.metadata.has(identityText(identity));
     if (!isOffered && facts.records.get(volumeName)?.status !== 'active') continue;
     const versions = held.get(identity.product);

@@ -124,6 +124,7 @@ export function chainOf(need: Need): readonly Link[] {
 
 /** Whether a blind spot could hide a need for this node. */
 export function concerns(blindSpot: BlindSpot, node: GraphNode): boolean {
+  if (blindSpot.holder === node.id) return false;
   if (blindSpot.concerns === 'everything') return true;
   return blindSpot.concerns.some(({ value }) => isNamedIn(value, node) || node.paths.includes(value));
 }

@@ -1,0 +1,21 @@
+import type { Clock } from '../core/ports.ts';
+import type { TextSink } from '../report/reporter.ts';
+
+/** What a command may know of the process that it runs in. Only the command line reads `process`. */
+export interface CommandContext {
+  readonly stdout: TextSink;
+  readonly stderr: TextSink;
+  readonly stdin: NodeJS.ReadableStream;
+  /** Whether questions can be asked: standard input and standard error are a terminal. */
+  readonly isInteractive: boolean;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly uid: number;
+  /** As Node names it (`process.arch`). */
+  readonly architecture: string;
+  readonly pid: number;
+  readonly clock: Clock;
+  /** Aborted when the user or the system asks the program to stop. */
+  readonly signal: AbortSignal;
+  readonly version: string;
+}

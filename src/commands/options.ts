@@ -1,0 +1,68 @@
+import type { Argv } from 'yargs';
+
+/** Options that every command has. */
+export function commonOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .option('connect', {
+      alias: 'c',
+      type: 'string',
+      requiresArg: true,
+      describe: 'libvirt URI; else LIBVIRT_DEFAULT_URI, else libvirt chooses',
+    })
+    .option('state-dir', { type: 'string', requiresArg: true, describe: 'where records, journal and lock are kept' })
+    .option('cache-dir', { type: 'string', requiresArg: true, describe: 'where fetched documents are kept' })
+    .option('json', { type: 'boolean', default: false, describe: 'print one JSON object per line' })
+    .option('quiet', { alias: 'q', type: 'boolean', default: false, describe: 'print only changes and failures' })
+    .option('verbose', { alias: 'v', type: 'boolean', default: false, describe: 'also print what is left alone' });
+}
+
+/** Options of commands that work on one storage pool. */
+export function poolOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .option('pool', {
+      type: 'string',
+      requiresArg: true,
+      default: 'uvtool',
+      describe: 'storage pool that holds the images',
+    })
+    .option('metadata-dir', { type: 'string', requiresArg: true, describe: 'where metadata files are kept' });
+}
+
+/** Options of commands that change something. */
+export function changeOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .option('dry-run', {
+      alias: 'n',
+      type: 'boolean',
+      default: false,
+      describe: 'print what would be done, and do nothing',
+    })
+    .option('yes', { alias: 'y', type: 'boolean', default: false, describe: 'answer every question with yes' });
+}
+
+/** Options that say when an unused volume may go. */
+export function sweepOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .option('min-age', { type: 'string', requiresArg: true, default: '2h', describe: 'keep volumes younger than this' })
+    .option('allow-mass-removal', {
+      type: 'boolean',
+      default: false,
+      describe: 'delete even more than half of the images',
+    });
+}
+
+/** The values that `commonOptions` yields. */
+export interface CommonArguments {
+  readonly connect: string | undefined;
+  readonly stateDir: string | undefined;
+  readonly cacheDir: string | undefined;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+}
+
+/** The values that `poolOptions` yields. */
+export interface PoolArguments extends CommonArguments {
+  readonly pool: string;
+  readonly metadataDir: string | undefined;
+}

@@ -1,0 +1,172 @@
+import type { ImageRecord } from '../core/record.ts';
+import type { SyncStep } from '../core/sync-plan.ts';
+import type { WantedImage } from '../core/selection.ts';
+import { IntegrityError, PoolkeeperError } from '../errors.ts';
+import { isNoStorageVolume } from '../libvirt/error-codes.ts';
+import { lookupVolume } from '../libvirt/volume.ts';
+import { removeMetadataFile } from '../state/metadata-files.ts';
+import { adoptImage } from './adopt-image.ts';
+import { type Environment, putRecord, unknownOrigin } from './environment.ts';
+import { fetchImage } from './fetch-image.ts';
+import { offerImage } from './offer-image.ts';
+
+/** What the steps of one sync share. */
+export interface SyncRun {
+  readonly environment: Environment;
+  /** The base of the source without credentials. */
+  readonly source: string;
+  readonly records: ReadonlyMap<string, ImageRecord>;
+  /** How many images are fetched at the same time. */
+  readonly jobs: number;
+  urlsOf(image: WantedImage): readonly URL[];
+  /** Deletes the volume that an interrupted run left, if nothing uses it. */
+  removeUnfinished(volumeName: string): Promise<void>;
+  onStart(step: SyncStep): void;
+  onEnd(outcome: StepOutcome): void;
+}
+
+export interface StepOutcome {
+  readonly step: SyncStep;
+  readonly error: PoolkeeperError | undefined;
+}
+
+/**
+ * Carries out a sync. Images arrive several at a time and independently of each other; a version is retired only once the
+ * one that replaces it has arrived.
+ *
+ * @throws the reason of the signal when the run is stopped; anything that is not a PoolkeeperError.
+ */
+export async function executeSync(steps: readonly SyncStep[], run: SyncRun): Promise<readonly StepOutcome[]> {
+  const outcomes: StepOutcome[] = [];
+  const perform = async (step: SyncStep): Promise<void> => {
+    run.environment.signal.throwIfAborted();
+    run.onStart(step);
+    const outcome = await attemptStep(step, run);
+    outcomes.push(outcome);
+    run.onEnd(outcome);
+  };
+  for (const step of steps.filter(isBookkeeping)) await perform(step);
+  await inParallel(steps.filter(isArrival), run.jobs, perform);
+  const missing = new Set(outcomes.filter(({ error }) => error !== undefined).map(({ step }) => step.volumeName));
+  for (const step of steps) if (step.action === 'retire' && !missing.has(step.replacedBy)) await perform(step);
+  return outcomes;
+}
+
+async function attemptStep(step: SyncStep, run: SyncRun): Promise<StepOutcome> {
+  try {
+    await executeStep(step, run);
+    return { step, error: undefined };
+  } catch (error) {
+    run.environment.signal.throwIfAborted();
+    if (error instanceof PoolkeeperError) return { step, error };
+    throw error;
+  }
+}
+
+function executeStep(step: SyncStep, run: SyncRun): Promise<void> {
+  switch (step.action) {
+    case 'forget':
+      return forget(step, run);
+    case 'enlist':
+      return enlist(step, run);
+    case 'offer':
+      return offer(step, run);
+    case 'adopt':
+      return adopt(step, run);
+    case 'fetch':
+      return fetchStep(step, run);
+    case 'retire':
+      return retire(step, run);
+    case 'skip':
+      throw new IntegrityError(`cannot offer image '${step.image.identity.product}': ${step.reason}`);
+  }
+}
+
+type Step<A extends SyncStep['action']> = Extract<SyncStep, { readonly action: A }>;
+
+/** Only libvirt's own word for "no such volume" removes metadata; the inventory may be old by now. */
+async function forget({ identity, volumeName }: Step<'forget'>, { environment }: SyncRun): Promise<void> {
+  const { connection, poolName, paths } = environment;
+  const isAbsent = await lookupVolume(connection, poolName, volumeName).then(() => false, throwUnlessAbsent);
+  if (isAbsent) await removeMetadataFile(paths.metadata, identity);
+}
+
+function throwUnlessAbsent(error: unknown): true {
+  if (isNoStorageVolume(error)) return true;
+  throw error;
+}
+
+async function enlist(
+  { identity, item, volumeName }: Step<'enlist'>,
+  { environment, records }: SyncRun,
+): Promise<void> {
+  const provenance = unknownOrigin('uvtool');
+  await putRecord(environment, records.get(volumeName), {
+    volumeName,
+    identity,
+    status: 'active',
+    provenance,
+    tags: item,
+  });
+}
+
+async function offer({ image, volumeName }: Step<'offer'>, { environment, records, source }: SyncRun): Promise<void> {
+  const { identity, tags, path, sizeBytes, digest, signer } = image;
+  const known = records.get(volumeName);
+  const described = { source, itemPath: path, sizeBytes, digest, signer, broughtBy: environment.program };
+  const provenance = known?.provenance ?? described;
+  await putRecord(environment, known, { volumeName, identity, status: 'active', provenance, tags });
+  await offerImage(image, environment);
+}
+
+async function adopt(step: Step<'adopt'>, run: SyncRun): Promise<void> {
+  const { image, volumeName, otherwise } = step;
+  try {
+    await adoptImage({ image, volumeName, source: run.source, record: run.records.get(volumeName) }, run.environment);
+  } catch (error) {
+    if (!(error instanceof IntegrityError) || otherwise === 'keep') throw error;
+    await run.removeUnfinished(volumeName);
+    await fetchStep({ action: 'fetch', image, volumeName }, run);
+  }
+}
+
+async function fetchStep({ image, volumeName }: Step<'fetch'>, run: SyncRun): Promise<void> {
+  const { source, records } = run;
+  await fetchImage(
+    { image, volumeName, source, record: records.get(volumeName), urls: run.urlsOf(image) },
+    run.environment,
+  );
+}
+
+/** Crash order: the metadata file goes first, so a volume that waits for deletion is never offered. */
+async function retire(
+  { identity, volumeName, retained, item }: Step<'retire'>,
+  { environment, records }: SyncRun,
+): Promise<void> {
+  const { journal, paths } = environment;
+  const intent = await journal.begin({ kind: 'retire', identity });
+  await removeMetadataFile(paths.metadata, identity);
+  const known = records.get(volumeName);
+  const { provenance, tags } = known ?? { provenance: unknownOrigin('uvtool'), tags: item };
+  const status = retained ? 'active' : 'pending_delete';
+  await putRecord(environment, known, { volumeName, identity, status, provenance, tags });
+  await journal.done(intent);
+}
+
+function isBookkeeping({ action }: SyncStep): boolean {
+  return action === 'forget' || action === 'enlist';
+}
+
+function isArrival({ action }: SyncStep): boolean {
+  return action === 'offer' || action === 'adopt' || action === 'fetch' || action === 'skip';
+}
+
+/** Works through a list with several workers; the first failure of a worker is thrown once all have stopped. */
+async function inParallel<T>(items: readonly T[], workers: number, work: (item: T) => Promise<void>): Promise<void> {
+  const queue = [...items];
+  const worker = async (): Promise<void> => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
+  };
+  const results = await Promise.allSettled(Array.from({ length: workers }, worker));
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}

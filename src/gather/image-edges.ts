@@ -1,0 +1,107 @@
+import type { BlindSpot, Reference } from '../core/reference.ts';
+import type { PoolkeeperError } from '../errors.ts';
+import { FailureError } from '../errors.ts';
+import type { ImageInspection, ImageReader } from '../image-format/image.ts';
+import { inspectImage } from '../image-format/inspect-image.ts';
+import { openLocalImage } from '../image-format/local-file.ts';
+import type { QemuImgInfo } from '../image-format/qemu-img.ts';
+import type { Connection } from '../libvirt/connection.ts';
+import { isNoStorageVolume, isUnsupported } from '../libvirt/error-codes.ts';
+import { downloadVolume } from '../libvirt/stream.ts';
+import { readReferences } from '../libvirt/xml/references.ts';
+import type { DraftNode } from './draft.ts';
+
+/** What is needed to read images. */
+export interface ImageSight {
+  readonly connection: Connection;
+  readonly qemuImg: QemuImgInfo;
+}
+
+/** References in one document, and what of it could not be seen. */
+export interface FoundReferences {
+  readonly document: string;
+  readonly references: readonly Reference[];
+  readonly blindSpots: readonly BlindSpot[];
+}
+
+/** What the image behind a node names in its header. An image that vanished meanwhile names nothing. */
+export async function readHeader(node: DraftNode, sight: ImageSight): Promise<FoundReferences> {
+  const inspection = await inspectContent(node, sight);
+  const document = `${node.label}, ${inspection.format} header`;
+  const saved = inspection.savedDomainXml === undefined ? undefined : readXml(document, inspection.savedDomainXml);
+  const undecided = inspection.undecided === undefined ? [] : [undecidedImage(node, inspection)];
+  return {
+    document,
+    references: [...inspection.references, ...(saved?.references ?? [])],
+    blindSpots: [...undecided, ...(saved?.blindSpots ?? [])],
+  };
+}
+
+/** What an XML document names; a document that cannot be read is a blind spot. */
+export function readXml(document: string, xml: string): FoundReferences {
+  try {
+    return { document, references: readReferences(xml).references, blindSpots: [] };
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    const remedy = `look at the document with virsh; 'poolkeeper references -' says what is wrong with it`;
+    return {
+      document,
+      references: [],
+      blindSpots: [{ what: document, cause: error.message, remedy, concerns: 'everything' }],
+    };
+  }
+}
+
+async function inspectContent(node: DraftNode, sight: ImageSight): Promise<ImageInspection> {
+  const { file } = node.content;
+  if (file !== undefined) {
+    try {
+      await using image = await openLocalImage(file);
+      return await inspectImage(image, { qemuImg: sight.qemuImg });
+    } catch (error) {
+      if (!(error instanceof FailureError)) throw error;
+      if (node.content.volume === undefined) return undecided(error);
+    }
+  }
+  return inspectThroughLibvirt(node, sight.connection);
+}
+
+async function inspectThroughLibvirt(node: DraftNode, connection: Connection): Promise<ImageInspection> {
+  const { volume } = node.content;
+  if (volume === undefined) return undecided(new FailureError(`cannot read ${node.label}`));
+  const reader: ImageReader = {
+    path: node.paths[0],
+    read: (offset, length) => readVolume(connection, volume, { offset, length: BigInt(length) }),
+  };
+  return inspectImage(reader);
+}
+
+async function readVolume(
+  connection: Connection,
+  volume: { readonly pool: string; readonly name: string },
+  range: { readonly offset: bigint; readonly length: bigint },
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  try {
+    for await (const chunk of downloadVolume(connection, volume.pool, volume.name, range)) chunks.push(chunk);
+  } catch (error) {
+    // Pools without up- and download hold raw devices (rbd, iscsi-direct); a volume that is gone needs nothing.
+    if (!isUnsupported(error) && !isNoStorageVolume(error)) throw error;
+  }
+  return Buffer.concat(chunks);
+}
+
+function undecided(error: PoolkeeperError): ImageInspection {
+  const remedy = 'make it readable, or run poolkeeper as root on the host itself';
+  return { format: 'unknown', references: [], undecided: error.message, remedy, savedDomainXml: undefined };
+}
+
+function undecidedImage(node: DraftNode, inspection: ImageInspection): BlindSpot {
+  return {
+    what: node.label,
+    cause: inspection.undecided ?? 'its header could not be understood',
+    remedy: inspection.remedy ?? 'repair or remove the image',
+    concerns: 'everything',
+    holder: node.id,
+  };
+}

@@ -1,0 +1,46 @@
+import { identityText } from '../core/identity.ts';
+import type { SweepCandidate } from '../core/sweep-plan.ts';
+import type { GatheredGraph } from './use-graph.ts';
+import type { ManagedVolume, PoolView } from './pool-view.ts';
+
+/** The managed volumes of a pool, parted into those that may go and those that stay for a reason of their own. */
+export interface CandidateSplit {
+  readonly candidates: readonly SweepCandidate[];
+  /** Why the others stay, by node id. */
+  readonly causes: ReadonlyMap<string, string>;
+}
+
+/**
+ * Parts the volumes of the view's pool. A volume is a candidate when it is managed and nobody is offered it; volumes
+ * without a record count from `firstSeenAt`.
+ */
+export function splitCandidates(view: PoolView, gathered: GatheredGraph, firstSeenAt: number): CandidateSplit {
+  const candidates: SweepCandidate[] = [];
+  const causes = new Map<string, string>();
+  for (const { volume, node } of gathered.volumes) {
+    if (volume.pool !== view.pool.name) continue;
+    const managed = view.managed.get(volume.name);
+    const cause =
+      managed === undefined ? `volume ${volume.pool}/${volume.name} is not managed` : causeToStay(managed, view);
+    if (cause === undefined) candidates.push({ volume, node, lastNeededAt: neededAt(volume.name, view, firstSeenAt) });
+    else causes.set(node.id, cause);
+  }
+  return { candidates, causes };
+}
+
+function neededAt(volumeName: string, view: PoolView, firstSeenAt: number): number {
+  const times = view.records.get(volumeName)?.times;
+  return times === undefined ? firstSeenAt : Math.max(times.lastNeededAt, times.statusSince);
+}
+
+function causeToStay({ volume, identity }: ManagedVolume, view: PoolView): string | undefined {
+  const key = identityText(identity);
+  const unknown =
+    view.unknown.get(key) ?? view.damaged.find((file) => identityText(file.identity) === key)?.error.message;
+  if (unknown !== undefined) return unknown;
+  if (view.metadata.has(key)) return `image ${key} is offered`;
+  const status = view.records.get(volume.name)?.status;
+  if (status === undefined || status === 'pending_delete' || status === 'killed' || status === 'deleted')
+    return undefined;
+  return status === 'active' ? `image ${key} is retained` : `image ${key} is ${status}`;
+}

@@ -1,0 +1,110 @@
+import { formatBytes } from '../core/byte-size.ts';
+import { decodeVolumeName } from '../core/identity.ts';
+import type { KeepReason, PoolVolume, Verdict } from '../core/sweep-plan.ts';
+import { chainOf, type Need } from '../core/use-graph.ts';
+import type { BlindSpot } from '../core/reference.ts';
+import { IncompleteViewError } from '../errors.ts';
+import type { Fields, Reporter } from './reporter.ts';
+
+/** What the user calls a volume: the image in it where the name says so. */
+export function volumeText({ name, pool }: Pick<PoolVolume, 'name' | 'pool'>): string {
+  const identity = decodeVolumeName(name);
+  return identity === undefined
+    ? `volume '${name}' in pool '${pool}'`
+    : `image ${identity.product} ${identity.version}`;
+}
+
+/** Shows every verdict: deletions always, the others with `-v`. */
+export function showVerdicts(verdicts: readonly Verdict[], reporter: Reporter, isDryRun: boolean): void {
+  for (const verdict of verdicts) {
+    const { volume, action } = verdict;
+    const fields = { action, pool: volume.pool, volume: volume.name, allocation_bytes: volume.allocationBytes };
+    if (action === 'delete') {
+      if (isDryRun)
+        reporter.event(
+          'change',
+          `would delete ${volumeText(volume)} (${formatBytes(volume.allocationBytes)})`,
+          'verdict',
+          fields,
+        );
+    } else {
+      const weight = isDryRun ? 'info' : 'detail';
+      reporter.event(weight, `keep ${volumeText(volume)}: ${reasonText(verdict.reason)}`, 'verdict', {
+        ...fields,
+        ...reasonFields(verdict.reason),
+      });
+    }
+  }
+}
+
+/** Why a volume stays, in one line. */
+export function reasonText(reason: KeepReason): string {
+  switch (reason.kind) {
+    case 'needed':
+      return `needed by ${needText(reason.need)}`;
+    case 'grace':
+      return `needed until recently, eligible at ${new Date(reason.eligibleAt).toISOString()}`;
+    case 'young':
+      return `changed recently, eligible at ${new Date(reason.eligibleAt).toISOString()}`;
+    case 'unseen':
+      return `not everything could be seen (${reason.blindSpots.map(({ what }) => what).join(', ')})`;
+    case 'volume type':
+      return 'it is neither a file nor a block device';
+  }
+}
+
+/** The facts of a reason, for JSON. */
+export function reasonFields(reason: KeepReason): Fields {
+  switch (reason.kind) {
+    case 'needed':
+      return { reason: reason.kind, cause: reason.need.cause, chain: chainFields(reason.need) };
+    case 'grace':
+    case 'young':
+      return { reason: reason.kind, eligible_at: new Date(reason.eligibleAt).toISOString() };
+    case 'unseen':
+      return {
+        reason: reason.kind,
+        blind_spots: reason.blindSpots.map(({ what, cause, remedy }) => ({ what, cause, remedy })),
+      };
+    case 'volume type':
+      return { reason: reason.kind };
+  }
+}
+
+/** The outermost cause, and the way from it where that is more than one step. */
+function needText(need: Need): string {
+  const links = chainOf(need);
+  const between = links.slice(1).map(({ from }) => from.label);
+  return between.length === 0 ? need.cause : `${need.cause} through ${between.join(', ')}`;
+}
+
+/** The links of a need as data. */
+export function chainFields(need: Need): readonly Fields[] {
+  return chainOf(need).map(({ from, edge }) => ({
+    from: from.label,
+    document: edge.document,
+    evidence: edge.reference.evidence,
+    kind: edge.reference.kind,
+    value: edge.reference.value,
+  }));
+}
+
+/** The error of a sweep that held back deletions because something could not be seen; `undefined` when none was. */
+export function incompleteView(verdicts: readonly Verdict[]): IncompleteViewError | undefined {
+  const held = verdicts.flatMap((verdict) =>
+    verdict.action === 'keep' && verdict.reason.kind === 'unseen' ? [verdict.reason] : [],
+  );
+  const blindSpots = [...new Set(held.flatMap((reason) => reason.blindSpots))];
+  if (blindSpots.length === 0) return undefined;
+  const list = blindSpots.map((blindSpot) => `\n  ${blindSpotText(blindSpot)}`).join('');
+  return new IncompleteViewError(
+    `nothing was deleted of ${held.length} unused volume(s), because not everything could be seen:${list}`,
+    {
+      hint: 'clear the cause of each, then run again',
+    },
+  );
+}
+
+function blindSpotText({ what, cause, remedy }: BlindSpot): string {
+  return `${what}: ${cause}; ${remedy}`;
+}

@@ -1,0 +1,70 @@
+import { formatBytes } from '../core/byte-size.ts';
+import { identityText } from '../core/identity.ts';
+import type { SyncStep } from '../core/sync-plan.ts';
+import type { Fields, Reporter } from './reporter.ts';
+
+/** Shows a plan that will not be carried out. */
+export function showPlan(steps: readonly SyncStep[], reporter: Reporter): void {
+  for (const step of steps) reporter.event('change', `would ${stepText(step)}`, 'plan', stepFields(step));
+}
+
+/** Says that a long step begins. */
+export function showStart(step: SyncStep, reporter: Reporter): void {
+  if (step.action === 'fetch') reporter.event('info', stepText(step), 'step_start', stepFields(step));
+}
+
+/** Says that a step is done. */
+export function showDone(step: SyncStep, reporter: Reporter): void {
+  reporter.event('change', doneText(step), 'step_done', stepFields(step));
+}
+
+/** What a step is about to do. */
+export function stepText(step: SyncStep): string {
+  const image = imageOf(step);
+  switch (step.action) {
+    case 'fetch':
+      return `fetch ${image} (${formatBytes(step.image.sizeBytes)})`;
+    case 'offer':
+      return `offer ${image}`;
+    case 'adopt':
+      return `check the volume of ${image} and offer it`;
+    case 'enlist':
+      return `enlist ${image}, which uvtool brought`;
+    case 'retire':
+      return step.retained ? `withdraw ${image} from the offer and retain it` : `withdraw ${image} from the offer`;
+    case 'forget':
+      return `remove the metadata of ${image}, which has no volume`;
+    case 'skip':
+      return `skip ${image}: ${step.reason}`;
+  }
+}
+
+function doneText(step: SyncStep): string {
+  const image = imageOf(step);
+  switch (step.action) {
+    case 'fetch':
+      return `fetched ${image} (${formatBytes(step.image.sizeBytes)})`;
+    case 'offer':
+      return `offered ${image}`;
+    case 'adopt':
+      return `checked and offered ${image}`;
+    case 'enlist':
+      return `enlisted ${image}, which uvtool brought`;
+    case 'retire':
+      return step.retained ? `withdrew ${image} from the offer; it is retained` : `withdrew ${image} from the offer`;
+    case 'forget':
+      return `removed the metadata of ${image}, which had no volume`;
+    case 'skip':
+      return `skipped ${image}: ${step.reason}`;
+  }
+}
+
+function stepFields(step: SyncStep): Fields {
+  const { product, version } = 'image' in step ? step.image.identity : step.identity;
+  const size = 'image' in step ? { size_bytes: step.image.sizeBytes } : {};
+  return { action: step.action, product, version, volume: step.volumeName, ...size };
+}
+
+function imageOf(step: SyncStep): string {
+  return `image ${identityText('image' in step ? step.image.identity : step.identity)}`;
+}
