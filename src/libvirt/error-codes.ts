@@ -1,0 +1,65 @@
+import { LibvirtError } from '../errors.ts';
+
+/** The error numbers of libvirt (virErrorNumber in libvirt/virterror.h) that poolkeeper tells apart. */
+export const VIR_ERR = {
+  internalError: 1,
+  noSupport: 3,
+  noConnect: 5,
+  invalidArg: 8,
+  operationDenied: 29,
+  systemError: 38,
+  rpc: 39,
+  noDomain: 42,
+  authFailed: 45,
+  noStoragePool: 49,
+  noStorageVolume: 50,
+  operationInvalid: 55,
+  noDomainSnapshot: 72,
+  argumentUnsupported: 74,
+  authCancelled: 79,
+  accessDenied: 88,
+  storageVolumeExists: 90,
+  authUnavailable: 94,
+  noDomainCheckpoint: 103,
+  noDomainBackup: 104,
+} as const;
+
+const ACCESS_HINT = 'add the user to group libvirt, or run as root';
+
+const HINTS: ReadonlyMap<number, string> = new Map([
+  [VIR_ERR.noConnect, 'check the connection URI: no driver of this host accepts it'],
+  [VIR_ERR.operationDenied, ACCESS_HINT],
+  [VIR_ERR.authFailed, ACCESS_HINT],
+  [VIR_ERR.authCancelled, ACCESS_HINT],
+  [VIR_ERR.authUnavailable, ACCESS_HINT],
+  [VIR_ERR.accessDenied, ACCESS_HINT],
+  [VIR_ERR.rpc, "check that libvirtd still runs: 'systemctl status libvirtd'"],
+  [VIR_ERR.noStoragePool, "'virsh pool-list --all' shows the storage pools of this connection"],
+  [VIR_ERR.noStorageVolume, "'virsh vol-list POOL' shows the volumes as of the pool's last refresh"],
+  [VIR_ERR.storageVolumeExists, 'choose another name, or delete the existing volume first'],
+]);
+
+/** What the user can do about a libvirt error of this number; `undefined` when libvirt's message has to be enough. */
+export function hintForNumber(virErrorNumber: number): string | undefined {
+  return HINTS.get(virErrorNumber);
+}
+
+/** Whether libvirt itself said that there is no such volume: the only proof of absence. */
+export function isNoStorageVolume(error: unknown): error is LibvirtError {
+  return hasNumber(error, VIR_ERR.noStorageVolume);
+}
+
+/** Whether libvirt itself said that there is no such storage pool. */
+export function isNoStoragePool(error: unknown): error is LibvirtError {
+  return hasNumber(error, VIR_ERR.noStoragePool);
+}
+
+/** Whether libvirt itself said that there is no such domain. */
+export function isNoDomain(error: unknown): error is LibvirtError {
+  return hasNumber(error, VIR_ERR.noDomain);
+}
+
+/** Whether a libvirt error has one of these numbers. */
+export function hasNumber(error: unknown, ...virErrorNumbers: readonly number[]): error is LibvirtError {
+  return error instanceof LibvirtError && virErrorNumbers.includes(error.virErrorNumber);
+}

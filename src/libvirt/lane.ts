@@ -1,0 +1,75 @@
+import { LibvirtError } from '../errors.ts';
+import { hintForNumber } from './error-codes.ts';
+import type { ConnectHandle, Native, NativeError } from './signatures.ts';
+
+/**
+ * One libvirt connection with at most one call in flight, so that the error libvirt keeps for the connection is always
+ * that of the call just made. Calls made meanwhile wait for their turn.
+ */
+export class Lane {
+  readonly native: Native;
+  readonly handle: ConnectHandle;
+  #last: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+
+  constructor(native: Native, handle: ConnectHandle) {
+    this.native = native;
+    this.handle = handle;
+  }
+
+  /**
+   * Makes one native call. `what` completes the sentence `cannot …` when it fails.
+   *
+   * @throws LibvirtError when libvirt reports a failure, or when the connection was closed.
+   */
+  call<A extends readonly unknown[], R>(
+    what: string,
+    native: (...args: A) => Promise<R>,
+    ...args: A
+  ): Promise<NonNullable<R>> {
+    const result = this.#last.then(() => this.#callNow(what, native, args));
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Closes the connection after the call in flight; later calls fail. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await this.#last;
+    await this.native.connectClose(this.handle);
+  }
+
+  async #callNow<A extends readonly unknown[], R>(
+    what: string,
+    native: (...args: A) => Promise<R>,
+    args: A,
+  ): Promise<NonNullable<R>> {
+    if (this.#isClosed) throw new LibvirtError(`cannot ${what}: the connection is closed`);
+    assertNoNul(what, args);
+    this.native.connResetLastError(this.handle);
+    const result = await native(...args);
+    if (result === null || result === undefined || (typeof result === 'number' && result < 0)) {
+      throw libvirtError(what, this.native.connGetLastError(this.handle));
+    }
+    return result;
+  }
+}
+
+/** An error that says `cannot <what>: <libvirt's message>` and keeps libvirt's numbers. */
+export function libvirtError(what: string, error: NativeError | undefined): LibvirtError {
+  const virErrorNumber = error?.code ?? 0;
+  const hint = hintForNumber(virErrorNumber);
+  return new LibvirtError(`cannot ${what}: ${error?.message ?? 'libvirt gives no reason'}`, {
+    virErrorNumber,
+    virErrorDomain: error?.domain ?? 0,
+    ...(hint !== undefined && { hint }),
+  });
+}
+
+/** A C string ends at its first NUL: `a\0b` would silently become `a`. */
+function assertNoNul(what: string, args: readonly unknown[]): void {
+  if (args.some((argument) => typeof argument === 'string' && argument.includes('\0'))) {
+    throw new LibvirtError(`cannot ${what}: a name, path or document must not contain a NUL character`);
+  }
+}

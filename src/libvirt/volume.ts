@@ -1,0 +1,230 @@
+import { LibvirtError, PoolkeeperError } from '../errors.ts';
+import { isNoStorageVolume } from './error-codes.ts';
+import { using, withPool, withVolume, withVolumes } from './handles.ts';
+import { inShares } from './shares.ts';
+import { escapeXml, parseXml, textAt, type XmlElement } from './xml-text.ts';
+import type { BelongsHere } from './shares.ts';
+import type { Connection } from './connection.ts';
+import type { Lane } from './lane.ts';
+import type { VolumeHandle } from './signatures.ts';
+
+/** libvirt's volume types, in the order of virStorageVolType. */
+const VOLUME_TYPES = ['file', 'block', 'dir', 'network', 'netdir', 'ploop'] as const;
+
+export type VolumeType = (typeof VOLUME_TYPES)[number] | 'unknown';
+
+/** A volume as libvirt describes it. What its header says is as of the pool's last refresh. */
+export interface Volume {
+  readonly pool: string;
+  readonly name: string;
+  /** False when the name on disk is not UTF-8: `name` then only resembles it, and nothing can be looked up by it. */
+  readonly isNameExact: boolean;
+  readonly key: string;
+  readonly path: string;
+  readonly type: VolumeType;
+  readonly format: string | undefined;
+  readonly capacityBytes: bigint;
+  readonly allocationBytes: bigint;
+  /** Since the epoch; only some pools tell. */
+  readonly modifiedAtMs: number | undefined;
+  /** The immediate parent only, as libvirt shows it: a path, or an image header's raw string. */
+  readonly backingPath: string | undefined;
+  readonly xml: string;
+}
+
+/** The volumes of a pool, and those that libvirt lists but cannot describe. */
+export interface VolumeListing {
+  readonly volumes: readonly Volume[];
+  readonly unreadable: readonly UnreadableVolume[];
+}
+
+export interface UnreadableVolume {
+  readonly name: string;
+  readonly error: PoolkeeperError;
+}
+
+/** What to create: see `volumeXml`. */
+export interface VolumeDescription {
+  readonly name: string;
+  readonly capacityBytes: bigint;
+  readonly format: string;
+  /** Space to reserve; without it the storage driver's default, which is all of the capacity for raw files. */
+  readonly allocationBytes?: bigint;
+  readonly backing?: { readonly path: string; readonly format: string };
+}
+
+/**
+ * The volumes of an active pool as of its last refresh. A volume that vanished meanwhile is left out; one that libvirt
+ * cannot describe (a QED overlay) is listed as unreadable.
+ */
+export async function listVolumes(connection: Connection, pool: string): Promise<VolumeListing> {
+  const count = await connection.run((lane) => countVolumes(lane, pool));
+  const shares = await inShares(connection, count, (lane, belongsHere) => listShare(lane, pool, belongsHere));
+  return {
+    volumes: shares.flatMap((share) => share.volumes),
+    unreadable: shares.flatMap((share) => share.unreadable),
+  };
+}
+
+/** @throws LibvirtError for which `isNoStorageVolume` holds when there is no such volume. */
+export function lookupVolume(connection: Connection, pool: string, name: string): Promise<Volume> {
+  return connection.run((lane) => withVolume(lane, pool, name, (volume) => readVolume(lane, volume, pool)));
+}
+
+/** Finds a volume of any active pool by the path libvirt shows for it; another spelling of the path finds nothing. */
+export function lookupVolumeByPath(connection: Connection, path: string): Promise<Volume> {
+  const what = `look up the volume with path '${path}'`;
+  return lookupAnywhere(connection, (lane) => lane.call(what, lane.native.storageVolLookupByPath, lane.handle, path));
+}
+
+/** Finds a volume of any active pool by its exact key. */
+export function lookupVolumeByKey(connection: Connection, key: string): Promise<Volume> {
+  const what = `look up the volume with key '${key}'`;
+  return lookupAnywhere(connection, (lane) => lane.call(what, lane.native.storageVolLookupByKey, lane.handle, key));
+}
+
+export function createVolume(connection: Connection, pool: string, xml: string): Promise<Volume> {
+  return connection.run((lane) =>
+    withPool(lane, pool, async (parent) => {
+      const { native } = lane;
+      const volume = await lane.call(`create a volume in pool '${pool}'`, native.storageVolCreateXML, parent, xml, 0);
+      return using(volume, native.storageVolFree, () => readVolume(lane, volume, pool));
+    }),
+  );
+}
+
+/** Creates a volume with the content of another one; libvirt converts when the formats differ. */
+export function createVolumeFrom(
+  connection: Connection,
+  pool: string,
+  xml: string,
+  source: { readonly pool: string; readonly name: string },
+): Promise<Volume> {
+  const what = `create a volume in pool '${pool}' from volume '${source.name}' in pool '${source.pool}'`;
+  return connection.run((lane) =>
+    withVolume(lane, source.pool, source.name, (from) =>
+      withPool(lane, pool, async (parent) => {
+        const { native } = lane;
+        const volume = await lane.call(what, native.storageVolCreateXMLFrom, parent, xml, from, 0);
+        return using(volume, native.storageVolFree, () => readVolume(lane, volume, pool));
+      }),
+    ),
+  );
+}
+
+/**
+ * Removes a volume and its content. libvirt does not ask whether a domain has it open.
+ *
+ * @throws LibvirtError when it is not a file or a block device: libvirt would remove whole directories.
+ */
+export function deleteVolume(connection: Connection, pool: string, name: string): Promise<void> {
+  const what = `delete volume '${name}' in pool '${pool}'`;
+  return connection.run((lane) =>
+    withVolume(lane, pool, name, async (volume) => {
+      const info = await lane.call(`read the type of volume '${name}'`, lane.native.storageVolGetInfo, volume);
+      const type = VOLUME_TYPES[info.type] ?? 'unknown';
+      if (type !== 'file' && type !== 'block') {
+        throw new LibvirtError(`cannot ${what}: its type is ${type}`, {
+          hint: 'only volumes of type file and block are deleted; remove this one by hand',
+        });
+      }
+      await lane.call(what, lane.native.storageVolDelete, volume, 0);
+    }),
+  );
+}
+
+/** The document that creates a volume. */
+export function volumeXml(volume: VolumeDescription): string {
+  const { name, capacityBytes, format, allocationBytes, backing } = volume;
+  return [
+    `<volume><name>${escapeXml(name)}</name>`,
+    `<capacity unit='bytes'>${capacityBytes}</capacity>`,
+    allocationBytes === undefined ? '' : `<allocation unit='bytes'>${allocationBytes}</allocation>`,
+    `<target>${formatXml(format)}</target>`,
+    backing && `<backingStore><path>${escapeXml(backing.path)}</path>${formatXml(backing.format)}</backingStore>`,
+    '</volume>',
+  ].join('');
+}
+
+function formatXml(format: string): string {
+  return `<format type='${escapeXml(format)}'/>`;
+}
+
+function countVolumes(lane: Lane, pool: string): Promise<number> {
+  return withPool(lane, pool, (handle) =>
+    lane.call(`count the volumes of pool '${pool}'`, lane.native.storagePoolNumOfVolumes, handle),
+  );
+}
+
+function listShare(lane: Lane, pool: string, belongsHere: BelongsHere): Promise<VolumeListing> {
+  return withVolumes(lane, pool, async (handles) => {
+    const volumes: Volume[] = [];
+    const unreadable: UnreadableVolume[] = [];
+    for (const handle of handles) {
+      const name = lane.native.storageVolGetName(handle);
+      if (!belongsHere(name)) continue;
+      try {
+        volumes.push(await readVolume(lane, handle, pool));
+      } catch (error) {
+        if (!(error instanceof PoolkeeperError)) throw error;
+        if (!isNoStorageVolume(error)) unreadable.push({ name, error });
+      }
+    }
+    return { volumes, unreadable };
+  });
+}
+
+function lookupAnywhere(connection: Connection, find: (lane: Lane) => Promise<VolumeHandle>): Promise<Volume> {
+  return connection.run(async (lane) => {
+    const { native } = lane;
+    return using(await find(lane), native.storageVolFree, async (volume) => {
+      const what = `look up the pool of volume '${native.storageVolGetName(volume)}'`;
+      const pool = await lane.call(what, native.storagePoolLookupByVolume, volume);
+      return using(pool, native.storagePoolFree, () => readVolume(lane, volume, native.storagePoolGetName(pool)));
+    });
+  });
+}
+
+/** Name and key come from the listing, not from the XML, where a carriage return would have become a newline. */
+async function readVolume(lane: Lane, handle: VolumeHandle, pool: string): Promise<Volume> {
+  const { native } = lane;
+  const name = native.storageVolGetName(handle);
+  const what = `read the XML of volume '${name}' in pool '${pool}'`;
+  const xml = await lane.call(what, native.storageVolGetXMLDesc, handle, 0);
+  return {
+    pool,
+    name,
+    isNameExact: !name.includes('\uFFFD'),
+    key: native.storageVolGetKey(handle),
+    ...parseVolume(parseXml(xml, 'volume')),
+    xml,
+  };
+}
+
+function parseVolume(volume: XmlElement): Omit<Volume, 'pool' | 'name' | 'isNameExact' | 'key' | 'xml'> {
+  const type = textAt(volume, '@type');
+  return {
+    path: textAt(volume, 'target', 'path') ?? '',
+    type: VOLUME_TYPES.find((known) => known === type) ?? 'unknown',
+    format: textAt(volume, 'target', 'format', '@type'),
+    capacityBytes: parseBytes(textAt(volume, 'capacity')),
+    allocationBytes: parseBytes(textAt(volume, 'allocation')),
+    modifiedAtMs: parseTime(textAt(volume, 'target', 'timestamps', 'mtime')),
+    backingPath: textAt(volume, 'backingStore', 'path'),
+  };
+}
+
+/** libvirt always writes volume sizes in bytes. */
+function parseBytes(text: string | undefined): bigint {
+  if (text === undefined || !/^\d+$/.test(text)) {
+    throw new LibvirtError(`cannot parse the XML of a volume that libvirt returned: '${text ?? ''}' is not a size`);
+  }
+  return BigInt(text);
+}
+
+/** libvirt writes `SECONDS.NANOSECONDS`, without the fraction when it is zero. */
+function parseTime(text: string | undefined): number | undefined {
+  const match = /^(-?\d+)(?:\.(\d{1,9}))?$/.exec(text ?? '');
+  if (match?.[1] === undefined) return undefined;
+  return Number(match[1]) * 1000 + Math.trunc(Number((match[2] ?? '').padEnd(9, '0')) / 1_000_000);
+}

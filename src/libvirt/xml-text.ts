@@ -1,0 +1,76 @@
+import { XMLParser } from 'fast-xml-parser';
+import { LibvirtError } from '../errors.ts';
+
+/** Entities stay as they are while parsing and are decoded here: only the five of XML itself, none from a document. */
+const PARSER_OPTIONS = {
+  ignoreAttributes: false,
+  attributeNamePrefix: '@',
+  parseTagValue: false,
+  parseAttributeValue: false,
+  processEntities: false,
+  trimValues: false,
+} as const;
+
+const ENTITIES: ReadonlyMap<string, string> = new Map([
+  ['lt', '<'],
+  ['gt', '>'],
+  ['amp', '&'],
+  ['quot', '"'],
+  ['apos', "'"],
+]);
+
+/** An element of a parsed document, for `textAt` and `elementsAt`. */
+export type XmlElement = Readonly<Record<string, unknown>>;
+
+/**
+ * Parses a document whose root is `root`.
+ *
+ * @throws LibvirtError when it is not well-formed or has another root.
+ */
+export function parseXml(xml: string, root: string): XmlElement {
+  let element: unknown;
+  try {
+    const document: unknown = new XMLParser(PARSER_OPTIONS).parse(xml, true);
+    element = isElement(document) ? document[root] : undefined;
+  } catch (cause) {
+    throw new LibvirtError(`cannot parse the XML of a ${root} that libvirt returned`, { cause });
+  }
+  if (isElement(element)) return element;
+  throw new LibvirtError(`cannot parse the XML of a ${root} that libvirt returned: it has no <${root}>`);
+}
+
+/** All elements at a path of element names. */
+export function elementsAt(element: XmlElement, ...path: readonly string[]): readonly XmlElement[] {
+  const [name, ...rest] = path;
+  if (name === undefined) return [element];
+  const found = element[name];
+  const children = (Array.isArray(found) ? found : [found]).map((child) =>
+    isElement(child) ? child : { '#text': child },
+  );
+  return children.flatMap((child) => elementsAt(child, ...rest));
+}
+
+/** The text of the first element, or the attribute, at a path such as `'target', 'format', '@type'`. */
+export function textAt(element: XmlElement, ...path: readonly string[]): string | undefined {
+  const last = path.at(-1);
+  if (last?.startsWith('@') === true) return decodeText(elementsAt(element, ...path.slice(0, -1))[0]?.[last]);
+  return decodeText(elementsAt(element, ...path)[0]?.['#text']);
+}
+
+/** Makes any text safe to stand in an element or an attribute. */
+export function escapeXml(text: string): string {
+  return text.replaceAll(/[<>&"'\t\r\n]/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+function decodeText(value: unknown): string | undefined {
+  if (typeof value !== 'string') return undefined;
+  return value.replaceAll(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(\w+));/gi, (reference, decimal, hex, name: string) => {
+    if (name !== undefined) return ENTITIES.get(name) ?? reference;
+    const codePoint = decimal === undefined ? Number.parseInt(String(hex), 16) : Number(decimal);
+    return codePoint <= 0x10_ff_ff ? String.fromCodePoint(codePoint) : reference;
+  });
+}
+
+function isElement(value: unknown): value is XmlElement {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
