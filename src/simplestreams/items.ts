@@ -1,0 +1,35 @@
+import type { FlatItem } from '../core/filter.ts';
+import type { ProductsDocument } from './document.ts';
+
+/** One item of a stream with the tags of its version, product and document. */
+export interface StreamItem {
+  readonly contentId: string;
+  readonly product: string;
+  readonly version: string;
+  readonly itemName: string;
+  /** Relative to the source; safe. `undefined`: the item has no content. */
+  readonly path: string | undefined;
+  readonly tags: FlatItem;
+  /** Fingerprint of the key that signed the products document. `undefined`: not authenticated. */
+  readonly signer: string | undefined;
+}
+
+/**
+ * The items of a products document, flattened: the deeper level wins, and the structural names win over members of
+ * the same name (`product_name`, `version_name`, `item_name`), where the reference lets the document override them.
+ */
+export function* flattenItems(document: ProductsDocument, signer: string | undefined): Generator<StreamItem> {
+  const { contentId } = document;
+  for (const product of document.products) {
+    const productTags = { ...document.tags, ...product.tags };
+    for (const version of product.versions) {
+      const versionTags = { ...productTags, ...version.tags };
+      const place = { product_name: product.name, version_name: version.name };
+      for (const item of version.items) {
+        const tags: FlatItem = { ...versionTags, ...item.tags, ...place, item_name: item.name };
+        const path = tags['path'] === '' ? undefined : tags['path'];
+        yield { contentId, product: product.name, version: version.name, itemName: item.name, path, tags, signer };
+      }
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import { expect } from 'chai';
+
+import { TrustError } from '../../../src/errors.ts';
+import { fetchStream, type Stream, type StreamContext } from '../../../src/simplestreams/fetch-stream.ts';
+import { resolveSource } from '../../../src/simplestreams/source.ts';
+import { memoryFetcher, type MemoryFetcher, type Served } from '../../support/memory-fetcher.ts';
+import { documentText } from '../../support/stream-builder.ts';
+
+/** The source that tests read, and the document that it begins with. */
+export const BASE = 'https://foocloud.test/releases/';
+export const INDEX = `${BASE}streams/v1/index.sjson`;
+
+/** When tests think they run. */
+export const NOW = Date.UTC(2026, 10, 20, 12);
+
+/** A products document with one item, whose text has what clear-signing treats specially. */
+export const PRODUCTS_TEXT = documentText({
+  content_id: 'com.foocloud:released:download',
+  datatype: 'image-downloads',
+  format: 'products:1.0',
+  products: {
+    'com.foocloud:server:24.04:amd64': {
+      arch: 'amd64',
+      note: 'größe\n- and a dash',
+      versions: { '20240423': { items: { 'disk1.img': { ftype: 'disk1.img', path: 'server/a.img', size: 5 } } } },
+    },
+  },
+});
+
+/** Reads the stream of `BASE`. */
+export async function read(fetcher: MemoryFetcher, context: Partial<StreamContext>, path?: string): Promise<Stream> {
+  const defaults: StreamContext = { fetcher, authentication: 'signed', keyring: undefined, clock: { now: () => NOW } };
+  return await fetchStream(resolveSource(BASE, path, '/'), { ...defaults, ...context });
+}
+
+/** Reads a stream that is one document. */
+export async function readDocument(
+  served: Served | string | Uint8Array,
+  context: Partial<StreamContext>,
+): Promise<Stream> {
+  return await read(memoryFetcher({ [INDEX]: served }), context);
+}
+
+/** The message of the TrustError with which a reading ends. */
+export async function refusal(reading: Promise<Stream>): Promise<string> {
+  const outcome = await reading.catch((error: unknown) => error);
+  expect(outcome).to.be.instanceOf(TrustError);
+  return outcome instanceof TrustError ? outcome.message : '';
+}
