@@ -9,29 +9,41 @@ export interface Identity {
 const ENCODED_PREFIX = 'x-uvt-b64-';
 const PLAIN_PREFIX = 'x-uvt-plain-';
 
+/** What Python or JavaScript would split at, what no terminal or file name should see, and what UTF-8 cannot carry. */
+const UNSAFE = /[\s\p{Cc}\p{Cs}]/u;
+
+/** Linux's longest file name, less the ending of a record's. */
+const LONGEST_NAME = 250;
+
 /**
  * The name of the volume that holds an identity, exactly as uvtool names it: base64 in pools of type `dir`, plain
  * in all others. For example `x-uvt-b64-cH5-fiAx` for product `p~~~`, version `1`.
  *
- * @throws UsageError when the identity cannot be told apart after encoding (white space, an empty part).
+ * @throws UsageError when the identity cannot be told apart after encoding (white space, an empty part) or
+ * makes no file name.
  */
 export function encodeVolumeName(identity: Identity, poolType: string): string {
   return poolType === 'dir' ? encodeMetadataName(identity) : encodePlainName(identity);
 }
 
 /** The name of the metadata file of an identity: always the base64 form, whatever the pool's type. */
-export function encodeMetadataName({ product, version }: Identity): string {
-  assertEncodable(product, version);
-  const bytes = new TextEncoder().encode(`${product} ${version}`);
-  const base64 = btoa(String.fromCharCode(...bytes));
-  return ENCODED_PREFIX + base64.replaceAll('+', '-').replaceAll('/', '_');
+export function encodeMetadataName(identity: Identity): string {
+  const name = isEncodable(identity) ? base64Name(identity) : '';
+  if (name === '' || name.length > LONGEST_NAME) throw unnameable(identity);
+  return name;
 }
 
-/** The identity in a volume's or metadata file's name; `undefined` for every name that is not exactly one of uvtool's. */
+/** The identity in a volume's name; `undefined` for every name that is not exactly one of uvtool's. */
 export function decodeVolumeName(name: string): Identity | undefined {
-  if (name.startsWith(ENCODED_PREFIX)) return decodeBase64Name(name);
-  if (name.startsWith(PLAIN_PREFIX)) return decodePlainName(name);
-  return undefined;
+  return decodeMetadataName(name) ?? decodePlainName(name);
+}
+
+/** The identity in a metadata file's name; `undefined` for every name that is not exactly one of uvtool's. */
+export function decodeMetadataName(name: string): Identity | undefined {
+  if (!name.startsWith(ENCODED_PREFIX)) return undefined;
+  const [product = '', version = '', ...rest] = decodeBase64(name.slice(ENCODED_PREFIX.length))?.split(' ') ?? [];
+  const identity = { product, version };
+  return rest.length === 0 && isEncodable(identity) && base64Name(identity) === name ? identity : undefined;
 }
 
 /** One text for one identity, for use as a key and in messages. */
@@ -39,26 +51,27 @@ export function identityText({ product, version }: Identity): string {
   return `${product} ${version}`;
 }
 
-function encodePlainName({ product, version }: Identity): string {
-  assertEncodable(product, version);
-  if (version.includes('__') || version.startsWith('_') || /[/\0]/.test(product + version)) {
-    throw new UsageError(`cannot name a volume after product '${product}', version '${version}'`);
-  }
-  return `${PLAIN_PREFIX}${product}__${version}`;
+function encodePlainName(identity: Identity): string {
+  // Its metadata file has to be nameable too.
+  encodeMetadataName(identity);
+  const name = `${PLAIN_PREFIX}${identity.product}__${identity.version}`;
+  if (decodePlainName(name)?.product !== identity.product) throw unnameable(identity);
+  return name;
 }
 
-function assertEncodable(product: string, version: string): void {
-  if (product === '' || version === '' || /\s/.test(product + version)) {
-    throw new UsageError(`cannot name a volume after product '${product}', version '${version}'`);
-  }
+function isEncodable({ product, version }: Identity): boolean {
+  const isShort = product.length + version.length <= LONGEST_NAME;
+  return isShort && product !== '' && version !== '' && !UNSAFE.test(product + version);
 }
 
-function decodeBase64Name(name: string): Identity | undefined {
-  const text = decodeBase64(name.slice(ENCODED_PREFIX.length));
-  const match = text === undefined ? null : /^(\S+) (\S+)$/u.exec(text);
-  if (match?.[1] === undefined || match[2] === undefined) return undefined;
-  const identity = { product: match[1], version: match[2] };
-  return encodeMetadataName(identity) === name ? identity : undefined;
+function unnameable({ product, version }: Identity): UsageError {
+  return new UsageError(`cannot name a volume after product '${product}', version '${version}'`);
+}
+
+function base64Name({ product, version }: Identity): string {
+  const bytes = new TextEncoder().encode(`${product} ${version}`);
+  const base64 = btoa(String.fromCharCode(...bytes));
+  return ENCODED_PREFIX + base64.replaceAll('+', '-').replaceAll('/', '_');
 }
 
 function decodeBase64(base64: string): string | undefined {
@@ -71,8 +84,10 @@ function decodeBase64(base64: string): string | undefined {
 }
 
 function decodePlainName(name: string): Identity | undefined {
+  if (!name.startsWith(PLAIN_PREFIX)) return undefined;
   const rest = name.slice(PLAIN_PREFIX.length);
   const split = rest.lastIndexOf('__');
-  if (split <= 0 || split + 2 >= rest.length || /\s/.test(rest)) return undefined;
-  return { product: rest.slice(0, split), version: rest.slice(split + 2) };
+  if (split === -1 || rest.includes('/')) return undefined;
+  const identity = { product: rest.slice(0, split), version: rest.slice(split + 2) };
+  return isEncodable(identity) ? identity : undefined;
 }

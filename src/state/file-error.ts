@@ -1,0 +1,38 @@
+import { FailureError, IntegrityError, NoSpaceError, PoolkeeperError } from '../errors.ts';
+
+interface Explanation {
+  readonly type: new (message: string, details: { cause: unknown; hint: string }) => PoolkeeperError;
+  readonly reason: string;
+  readonly hint: string;
+}
+
+const DENIED = { type: FailureError, reason: 'permission denied', hint: 'run as root or as the owner of that path' };
+
+const EXPLANATIONS: ReadonlyMap<string, Explanation> = new Map<string, Explanation>([
+  ['ENOSPC', { type: NoSpaceError, reason: 'no space left', hint: 'free some space on that file system' }],
+  ['EDQUOT', { type: NoSpaceError, reason: 'quota exceeded', hint: 'free some space or raise the quota' }],
+  ['EROFS', { type: FailureError, reason: 'read-only file system', hint: 'mount it writable or move the directory' }],
+  ['EACCES', DENIED],
+  ['EPERM', DENIED],
+  ['ELOOP', { type: IntegrityError, reason: 'it is a symbolic link', hint: 'put a real file or directory there' }],
+]);
+
+/** The code of a system error (`ENOENT`), or `undefined` for every other value. */
+export function errnoCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/**
+ * Turns a failed system call into an error the user can act on. Errors of poolkeeper and errors without a code (bugs)
+ * are passed through as they are.
+ *
+ * @param what what failed and on what, e.g. `cannot write '/x'`
+ */
+export function fileError(what: string, cause: unknown): Error {
+  const code = errnoCode(cause);
+  if (cause instanceof PoolkeeperError || (cause instanceof Error && code === undefined)) return cause;
+  const explanation = EXPLANATIONS.get(code ?? '');
+  if (explanation === undefined) return new FailureError(`${what}: ${code ?? String(cause)}`, { cause });
+  const { type, reason, hint } = explanation;
+  return new type(`${what}: ${reason}`, { cause, hint });
+}

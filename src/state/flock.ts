@@ -1,0 +1,28 @@
+import { constants } from 'node:os';
+import { getSystemErrorName } from 'node:util';
+import koffi from 'koffi';
+import { FailureError } from '../errors.ts';
+
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+/**
+ * Takes the exclusive flock(2) on an open file, without waiting. The kernel drops it when the descriptor is closed, so
+ * a dead process holds nothing.
+ *
+ * @returns false when somebody else holds it
+ * @throws FailureError for every other answer of the system; `path` is only named in it.
+ */
+export function tryFlock(fd: number, path: string): boolean {
+  const flock = koffi.load('libc.so.6').func('int flock(int fd, int operation)') as (fd: number, op: number) => number;
+  for (;;) {
+    if (flock(fd, LOCK_EX | LOCK_NB) === 0) return true;
+    const errno = koffi.errno();
+    if (errno === constants.errno.EWOULDBLOCK) return false;
+    if (errno !== constants.errno.EINTR) {
+      throw new FailureError(`cannot lock '${path}': ${getSystemErrorName(-errno)}`, {
+        hint: 'keep the state directory on a file system that supports flock',
+      });
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import type { FlatItem } from '../core/filter.ts';
+import type { Identity } from '../core/identity.ts';
+import type { Digest } from '../core/record.ts';
+import { FailureError, IntegrityError } from '../errors.ts';
+
+const DIGEST_LENGTHS = { sha512: 128, sha256: 64, md5: 32 } as const;
+
+/** A JSON object from disk that was not looked into yet. `where` names it in errors. */
+export interface JsonObject {
+  readonly where: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** Reads the text of one JSON object. @throws IntegrityError when it is not UTF-8, not JSON or not an object. */
+export function parseJsonObject(bytes: Uint8Array, where: string): JsonObject {
+  return toObject(parseJson(bytes, where), where);
+}
+
+/**
+ * Refuses what a newer poolkeeper wrote.
+ *
+ * @throws FailureError for a newer format, which is not damaged and must stay where it is; IntegrityError for none.
+ */
+export function checkFormatVersion(object: JsonObject, supported: number): void {
+  const version = integerField(object, 'formatVersion');
+  if (version <= supported) return;
+  throw new FailureError(`${object.where} was written by a newer poolkeeper (format ${version})`, {
+    hint: 'upgrade poolkeeper on this host',
+  });
+}
+
+export function stringField(object: JsonObject, name: string): string {
+  const value = field(object, name);
+  return typeof value === 'string' ? value : refuse(object, name, 'a string');
+}
+
+export function optionalStringField(object: JsonObject, name: string): string | undefined {
+  return field(object, name) === undefined ? undefined : stringField(object, name);
+}
+
+/** A whole number from 0 up, exact. */
+export function integerField(object: JsonObject, name: string): number {
+  const value = field(object, name);
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+    ? value
+    : refuse(object, name, 'a whole number');
+}
+
+/** A number of bytes, written as decimal string because JSON's numbers are not exact. */
+export function bytesField(object: JsonObject, name: string): bigint {
+  const value = stringField(object, name);
+  return /^(?:0|[1-9]\d{0,18})$/.test(value) ? BigInt(value) : refuse(object, name, 'a number of bytes');
+}
+
+export function optionalBytesField(object: JsonObject, name: string): bigint | undefined {
+  return field(object, name) === undefined ? undefined : bytesField(object, name);
+}
+
+export function objectField(object: JsonObject, name: string): JsonObject {
+  return toObject(field(object, name), `${object.where}: field '${name}'`);
+}
+
+export function stringListField(object: JsonObject, name: string): readonly string[] {
+  const value = field(object, name);
+  return Array.isArray(value) && value.every(isString) ? value : refuse(object, name, 'a list of strings');
+}
+
+export function flatField(object: JsonObject, name: string): FlatItem {
+  return toFlatItem(objectField(object, name));
+}
+
+export function identityField(object: JsonObject, name: string): Identity {
+  const identity = objectField(object, name);
+  return { product: stringField(identity, 'product'), version: stringField(identity, 'version') };
+}
+
+export function digestField(object: JsonObject, name: string): Digest {
+  const digest = objectField(object, name);
+  const algorithm = stringField(digest, 'algorithm');
+  const hex = stringField(digest, 'hex');
+  if (!isDigestAlgorithm(algorithm) || hex.length !== DIGEST_LENGTHS[algorithm] || !/^[0-9a-f]+$/.test(hex)) {
+    return refuse(object, name, 'a digest');
+  }
+  return { algorithm, hex };
+}
+
+export function optionalDigestField(object: JsonObject, name: string): Digest | undefined {
+  return field(object, name) === undefined ? undefined : digestField(object, name);
+}
+
+/** The object itself, when all of its values are strings. */
+export function toFlatItem({ where, fields }: JsonObject): FlatItem {
+  return isFlat(fields) ? fields : refuseWhole(where, 'a flat object of strings');
+}
+
+function field({ fields }: JsonObject, name: string): unknown {
+  return Object.hasOwn(fields, name) ? fields[name] : undefined;
+}
+
+function toObject(value: unknown, where: string): JsonObject {
+  return isObject(value) ? { where, fields: value } : refuseWhole(where, 'a JSON object');
+}
+
+function parseJson(bytes: Uint8Array, where: string): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch (cause) {
+    throw new IntegrityError(`${where} is not JSON`, { cause });
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isFlat(fields: Readonly<Record<string, unknown>>): fields is FlatItem {
+  return Object.values(fields).every(isString);
+}
+
+function isString(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function isDigestAlgorithm(text: string): text is keyof typeof DIGEST_LENGTHS {
+  return Object.hasOwn(DIGEST_LENGTHS, text);
+}
+
+function refuse({ where }: JsonObject, name: string, expected: string): never {
+  throw new IntegrityError(`${where}: field '${name}' is not ${expected}`);
+}
+
+function refuseWhole(where: string, expected: string): never {
+  throw new IntegrityError(`${where} is not ${expected}`);
+}

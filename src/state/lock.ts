@@ -1,0 +1,110 @@
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, statSync, writeSync, type Stats } from 'node:fs';
+import { IntegrityError, LockedError } from '../errors.ts';
+import { readFileBounded } from './atomic-file.ts';
+import { fileError } from './file-error.ts';
+import { tryFlock } from './flock.ts';
+import { attempt } from './listing.ts';
+import { integerField, parseJsonObject, stringField } from './json-fields.ts';
+
+const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
+const FILE_MODE = 0o640;
+const MAX_BYTES = 4096;
+
+/** Who holds a lock, for the message that others get. */
+export interface LockOwner {
+  /** As the user would know it, e.g. `poolkeeper sync`. */
+  readonly command: string;
+  readonly pid: number;
+  readonly host: string;
+  /** ISO 8601. */
+  readonly since: string;
+}
+
+/** The exclusive right to change a pool's state, until it is released or the process ends. */
+export class Lock {
+  readonly #fd: number;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** Gives the right up. Once only. The file stays: removing it would let two processes lock two files. */
+  release(): void {
+    try {
+      ftruncateSync(this.#fd);
+    } finally {
+      closeSync(this.#fd);
+    }
+  }
+}
+
+/**
+ * Takes the lock on a pool's state, without waiting. What a dead holder left in the file does not count.
+ *
+ * @throws LockedError naming the holder; IntegrityError when `path` is no regular file; NoSpaceError, FailureError.
+ */
+export async function acquireLock(path: string, owner: LockOwner): Promise<Lock> {
+  const fd = lockFile(path);
+  if (fd === undefined) throw await lockedError(path);
+  try {
+    ftruncateSync(fd);
+    writeSync(fd, `${JSON.stringify(owner)}\n`, 0);
+    return new Lock(fd);
+  } catch (cause) {
+    closeSync(fd);
+    throw fileError(`cannot write lock file '${path}'`, cause);
+  }
+}
+
+/** The locked descriptor of the file that is at `path` now; `undefined` when somebody else holds it. */
+function lockFile(path: string): number | undefined {
+  for (;;) {
+    const fd = openLockFile(path);
+    try {
+      if (!fstatSync(fd).isFile()) throw new IntegrityError(`cannot lock '${path}': it is not a regular file`);
+      const isLocked = tryFlock(fd, path);
+      if (isLocked && isSameFile(fstatSync(fd), statSync(path, { throwIfNoEntry: false }))) return fd;
+      closeSync(fd);
+      if (!isLocked) return undefined;
+      // Somebody removed the file between opening and locking: others would lock its successor.
+    } catch (cause) {
+      closeSync(fd);
+      throw fileError(`cannot lock '${path}'`, cause);
+    }
+  }
+}
+
+function openLockFile(path: string): number {
+  try {
+    return openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, FILE_MODE);
+  } catch (cause) {
+    throw fileError(`cannot open lock file '${path}'`, cause);
+  }
+}
+
+function isSameFile(a: Stats, b: Stats | undefined): boolean {
+  return a.ino === b?.ino && a.dev === b.dev;
+}
+
+async function lockedError(path: string): Promise<LockedError> {
+  const owner = await attempt(() => readOwner(path));
+  const hint = 'wait until it is done, or stop it';
+  if (owner === undefined || owner instanceof Error) {
+    return new LockedError('pool state is locked by another process', { hint });
+  }
+  const { pid, host, since, command } = owner;
+  return new LockedError(`pool state is locked by pid ${pid} on ${host} since ${since} (${command})`, { hint });
+}
+
+/** The holder writes its name a moment after it locks, so there may be none yet, or a former one's. */
+async function readOwner(path: string): Promise<LockOwner | undefined> {
+  const file = await readFileBounded(path, MAX_BYTES);
+  if (file === undefined) return undefined;
+  const object = parseJsonObject(file.bytes, `lock file '${path}'`);
+  return {
+    command: stringField(object, 'command'),
+    pid: integerField(object, 'pid'),
+    host: stringField(object, 'host'),
+    since: stringField(object, 'since'),
+  };
+}

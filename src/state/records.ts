@@ -1,0 +1,134 @@
+import { join } from 'node:path';
+import { decodeMetadataName, encodeMetadataName, type Identity } from '../core/identity.ts';
+import { IMAGE_STATUSES, type ImageStatus } from '../core/lifecycle.ts';
+import type { ImageRecord, Provenance, RecordTimes } from '../core/record.ts';
+import { IntegrityError, PoolkeeperError } from '../errors.ts';
+import { readFileBounded, removeFileDurably, writeFileAtomic } from './atomic-file.ts';
+import {
+  checkFormatVersion,
+  flatField,
+  identityField,
+  integerField,
+  objectField,
+  optionalBytesField,
+  optionalDigestField,
+  optionalStringField,
+  parseJsonObject,
+  stringField,
+  type JsonObject,
+} from './json-fields.ts';
+import { attempt, listDirectory, type UnreadableFile } from './listing.ts';
+
+const FORMAT_VERSION = 1;
+const MAX_BYTES = 1024 * 1024;
+const FILE_MODE = 0o640;
+const SUFFIX = '.json';
+
+/** Every record of a pool. */
+export interface Records {
+  /** By volume name. */
+  readonly records: ReadonlyMap<string, ImageRecord>;
+  /** `IntegrityError` means damaged; all else (a newer format, no permission) must stay where it is. */
+  readonly unreadable: readonly UnreadableFile[];
+}
+
+/**
+ * Reads every record in a directory; one that is not there has none. A file that cannot be used is named, and does not
+ * keep the others from being read.
+ *
+ * @throws FailureError when the directory cannot be listed.
+ */
+export async function readRecords(dir: string): Promise<Records> {
+  const records = new Map<string, ImageRecord>();
+  const unreadable: UnreadableFile[] = [];
+  for (const { name } of await listDirectory(dir)) {
+    if (name.startsWith('.') || !name.endsWith(SUFFIX)) continue;
+    const record = await attempt(() => readRecord(dir, name));
+    if (record instanceof PoolkeeperError) unreadable.push({ name, error: record });
+    else if (record !== undefined && records.has(record.volumeName))
+      unreadable.push({ name, error: claimedTwice(record) });
+    else if (record !== undefined) records.set(record.volumeName, record);
+  }
+  return { records, unreadable };
+}
+
+/**
+ * Writes one record in place of the last about the same identity. Whether the status may move so is not checked here.
+ *
+ * @throws NoSpaceError, FailureError; the last record is then still there.
+ */
+export async function writeRecord(dir: string, record: ImageRecord): Promise<void> {
+  const text = JSON.stringify(encodeRecord(record), undefined, 2);
+  await writeFileAtomic(join(dir, recordName(record.identity)), Buffer.from(`${text}\n`), { mode: FILE_MODE });
+}
+
+/** Forgets an image for good. One without a record is left as it is. */
+export async function removeRecord(dir: string, identity: Identity): Promise<void> {
+  await removeFileDurably(join(dir, recordName(identity)));
+}
+
+function recordName(identity: Identity): string {
+  return encodeMetadataName(identity) + SUFFIX;
+}
+
+function encodeRecord(record: ImageRecord): object {
+  const { provenance } = record;
+  return {
+    formatVersion: FORMAT_VERSION,
+    ...record,
+    provenance: { ...provenance, sizeBytes: provenance.sizeBytes?.toString() },
+  };
+}
+
+async function readRecord(dir: string, name: string): Promise<ImageRecord | undefined> {
+  const path = join(dir, name);
+  const file = await readFileBounded(path, MAX_BYTES);
+  if (file === undefined) return undefined;
+  const record = decodeRecord(parseJsonObject(file.bytes, `record '${path}'`));
+  const named = decodeMetadataName(name.slice(0, -SUFFIX.length));
+  if (named?.product === record.identity.product && named.version === record.identity.version) return record;
+  throw new IntegrityError(`record '${path}' describes another image than its name`);
+}
+
+function decodeRecord(object: JsonObject): ImageRecord {
+  checkFormatVersion(object, FORMAT_VERSION);
+  return {
+    volumeName: stringField(object, 'volumeName'),
+    identity: identityField(object, 'identity'),
+    status: statusField(object),
+    reason: optionalStringField(object, 'reason'),
+    provenance: decodeProvenance(objectField(object, 'provenance')),
+    tags: flatField(object, 'tags'),
+    times: decodeTimes(objectField(object, 'times')),
+  };
+}
+
+function statusField(object: JsonObject): ImageStatus {
+  const text = stringField(object, 'status');
+  const status = IMAGE_STATUSES.find((known) => known === text);
+  if (status === undefined) throw new IntegrityError(`${object.where}: '${text}' is not a status`);
+  return status;
+}
+
+function decodeProvenance(object: JsonObject): Provenance {
+  return {
+    source: optionalStringField(object, 'source'),
+    itemPath: optionalStringField(object, 'itemPath'),
+    sizeBytes: optionalBytesField(object, 'sizeBytes'),
+    digest: optionalDigestField(object, 'digest'),
+    signer: optionalStringField(object, 'signer'),
+    broughtBy: stringField(object, 'broughtBy'),
+  };
+}
+
+function decodeTimes(object: JsonObject): RecordTimes {
+  return {
+    createdAt: integerField(object, 'createdAt'),
+    statusSince: integerField(object, 'statusSince'),
+    lastNeededAt: integerField(object, 'lastNeededAt'),
+  };
+}
+
+function claimedTwice({ volumeName }: ImageRecord): IntegrityError {
+  return new IntegrityError(`two records claim volume '${volumeName}'`);
+}

@@ -1,0 +1,51 @@
+import { constants } from 'node:fs';
+import { copyFile, lstat, mkdir, mkdtemp, rename } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { FailureError } from '../errors.ts';
+import { removeFileDurably, syncPath } from './atomic-file.ts';
+import { errnoCode, fileError } from './file-error.ts';
+
+/**
+ * Moves a file that cannot be used out of the way, into a folder of its own, and returns where it went. For example
+ * `records/x.json` becomes `records/set-aside/2026-11-20T19:38:00.000Z-k3JdQx/x.json`. Nothing is ever deleted.
+ *
+ * @param asideRoot the folder that collects such files; `set-aside` beside the file by default
+ * @throws NoSpaceError, FailureError; the file is then still where it was.
+ */
+export async function setAside(path: string, asideRoot: string = join(dirname(path), 'set-aside')): Promise<string> {
+  try {
+    await mkdir(asideRoot, { recursive: true, mode: 0o750 });
+    const dir = await mkdtemp(join(asideRoot, `${new Date().toISOString()}-`));
+    const target = join(dir, basename(path));
+    await move(path, target);
+    await syncPath(dir);
+    await syncPath(asideRoot);
+    await syncPath(dirname(path));
+    return target;
+  } catch (cause) {
+    throw fileError(`cannot set '${path}' aside`, cause);
+  }
+}
+
+async function move(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (cause) {
+    if (errnoCode(cause) !== 'EXDEV') throw cause;
+    await moveAcrossFileSystems(from, to);
+  }
+}
+
+async function moveAcrossFileSystems(from: string, to: string): Promise<void> {
+  if (!(await lstat(from)).isFile()) {
+    throw new FailureError(
+      `cannot set '${from}' aside: it is not a regular file and '${to}' is on another file system`,
+      {
+        hint: 'move it away by hand',
+      },
+    );
+  }
+  await copyFile(from, to, constants.COPYFILE_EXCL);
+  await syncPath(to);
+  await removeFileDurably(from);
+}

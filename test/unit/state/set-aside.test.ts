@@ -1,0 +1,62 @@
+import { mkdtemp, readFile, readdir, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { FailureError } from '../../../src/errors.ts';
+import { setAside } from '../../../src/state/set-aside.ts';
+import { rejection, temporaryDir } from './support.ts';
+
+describe('setAside', () => {
+  const at = temporaryDir();
+
+  it('keeps every file that ever had the name', async () => {
+    await writeFile(at('file'), 'first');
+    const first = await setAside(at('file'));
+    await writeFile(at('file'), 'second');
+    const second = await setAside(at('file'));
+    expect(await readdir(at())).to.deep.equal(['set-aside']);
+    expect([await readFile(first, 'utf8'), await readFile(second, 'utf8')]).to.deep.equal(['first', 'second']);
+    expect(first).to.match(/\/set-aside\/\d{4}-\d\d-\d\dT[\d:.]+Z-\w{6}\/file$/);
+  });
+
+  it('moves a file with the longest possible name', async () => {
+    const name = 'x'.repeat(255);
+    await writeFile(at(name), 'content');
+    expect(await readFile(await setAside(at(name)), 'utf8')).to.equal('content');
+  });
+
+  it('moves a symbolic link itself', async () => {
+    await symlink('/etc/hostname', at('link'));
+    expect(await readlink(await setAside(at('link'), at('elsewhere')))).to.equal('/etc/hostname');
+  });
+
+  it('says so when there is nothing to move', async () => {
+    const error = await rejection(setAside(at('none')));
+    expect(error).to.be.instanceOf(FailureError);
+    expect(error.message).to.equal(`cannot set '${at('none')}' aside: ENOENT`);
+  });
+
+  describe('across file systems', () => {
+    let other = '';
+    beforeEach(async () => {
+      other = await mkdtemp('/dev/shm/poolkeeper-state-');
+    });
+    afterEach(async () => {
+      await rm(other, { recursive: true, force: true });
+    });
+
+    it('copies the file before it removes it', async () => {
+      await writeFile(at('file'), 'content');
+      const target = await setAside(at('file'), other);
+      expect(await readFile(target, 'utf8')).to.equal('content');
+      expect(await readdir(at())).to.deep.equal([]);
+    });
+
+    it('leaves a symbolic link where it is, rather than copy what it points to', async () => {
+      await symlink('/etc/hostname', at('link'));
+      const error = await rejection(setAside(at('link'), join(other, 'aside')));
+      expect(error).to.be.instanceOf(FailureError);
+      expect(error.hint).to.equal('move it away by hand');
+      expect(await readdir(at())).to.deep.equal(['link']);
+    });
+  });
+});
