@@ -1,0 +1,77 @@
+import { decodeBackingString, decodeJson, isNetworkDriver, type Named } from './backing-string.ts';
+
+/** Options of QEMU whose argument is text for the guest or a label, never a file of the host. */
+const GUEST_OPTIONS: ReadonlySet<string> = new Set(['append', 'name', 'uuid']);
+
+/** Options of QEMU whose argument is a file name, relative ones too. */
+const FILE_OPTIONS: ReadonlySet<string> = new Set(
+  'cdrom hda hdb hdc hdd fda fdb mtdblock pflash sd kernel initrd dtb bios shim mem-path'.split(' '),
+);
+
+/** Keys whose value is a label. */
+const LABEL_KEYS: ReadonlySet<string> = new Set(['id', 'name', 'node-name', 'serial', 'mount_tag']);
+
+/** Options whose `path=` is a directory that the guest sees. */
+const SHARE_OPTIONS: ReadonlySet<string> = new Set(['fsdev', 'virtfs']);
+
+interface Item {
+  readonly key: string | undefined;
+  readonly value: string;
+}
+
+/**
+ * Reads one argument of a hypervisor's command line; `previous` is the one before it, which may be its option. What has
+ * the looks of a path but cannot be decoded with certainty brings the whole argument as text.
+ */
+export function readArgument(argument: string, previous: string | undefined): readonly Named[] {
+  const option = /^--?([\w-]+)$/.exec(previous ?? '')?.[1] ?? '';
+  if (GUEST_OPTIONS.has(option)) return [];
+  if (argument.trimStart().startsWith('{')) return decodeJson(argument, argument);
+  if (FILE_OPTIONS.has(option)) return decodeBackingString(argument);
+  return readItems(splitItems(argument), option, argument);
+}
+
+function readItems(items: readonly Item[], option: string, whole: string): readonly Named[] {
+  const found = items.flatMap(({ key, value }) => (key === undefined ? readBare(value) : readPair(key, value, option)));
+  const names = found.filter(({ kind }) => kind !== 'text');
+  const isCertain = names.length === found.length && !items.some(mayGoOn);
+  return isCertain ? names : [...names, { kind: 'text', value: whole }];
+}
+
+/** Only QEMU doubles commas: in other drivers' arguments a path may go on after one. */
+function mayGoOn({ key, value }: Item, index: number, items: readonly Item[]): boolean {
+  const next = items[index + 1];
+  return key === undefined && value.startsWith('/') && next !== undefined && next.key === undefined;
+}
+
+/** Splits at commas; a doubled comma stands for one inside an item (QEMU, util/qemu-option.c, `get_opt_value`). */
+function splitItems(argument: string): readonly Item[] {
+  const items = (argument.match(/(?:[^,]|,,)+/g) ?? []).map((item) => {
+    const [, key, value = item] = /^([\w.-]+)=(.*)$/s.exec(item) ?? [];
+    return { key, value: value.replaceAll(',,', ',') };
+  });
+  return items[0]?.value === 'socket' ? items.filter(({ key }) => key !== 'path') : items;
+}
+
+function readBare(value: string): readonly Named[] {
+  if (value.startsWith('unix:')) return [];
+  if (value.startsWith('/')) {
+    const path: Named = { kind: 'path', value };
+    return value.includes(':/') ? [path, { kind: 'text', value }] : [path];
+  }
+  return looksLikePath(value) ? [{ kind: 'text', value }] : [];
+}
+
+function readPair(key: string, value: string, option: string): readonly Named[] {
+  if (LABEL_KEYS.has(key)) return [];
+  if (/(?:^|\.)driver$/.test(key)) return isNetworkDriver(value) ? [{ kind: 'text', value }] : [];
+  if (key === 'path' && SHARE_OPTIONS.has(option)) return [{ kind: 'dir', value }];
+  // A block device may name another by its node name.
+  if (key === 'file' && option === 'blockdev' && !value.includes('/')) return [];
+  if (/^(?:file|(?:.*\.)?filename)$/.test(key)) return decodeBackingString(value);
+  return readBare(value);
+}
+
+function looksLikePath(value: string): boolean {
+  return value.includes('/') || isNetworkDriver(/^([a-z0-9+]+):/.exec(value)?.[1] ?? '');
+}

@@ -1,0 +1,97 @@
+import { type Attr, DOMParser, Element, ParseError } from '@xmldom/xmldom';
+import { IntegrityError } from '../../errors.ts';
+
+/** A parsed document, with what finding things in it needs. */
+export interface Document {
+  readonly root: Element;
+  /** Every element, in document order. */
+  readonly elements: readonly Element[];
+  readonly elementsByName: ReadonlyMap<string, readonly Element[]>;
+  readonly attributeNames: ReadonlySet<string>;
+}
+
+/** UTF-16 code units. The largest document that libvirt hands out is below 32 MiB (VIR_NET_MESSAGE_MAX). */
+const MAX_LENGTH = 64 * 1024 * 1024;
+
+/** libxml2, and so libvirt, refuses documents nested deeper than 256. */
+const MAX_DEPTH = 1024;
+
+/**
+ * Parses one document, once.
+ *
+ * @throws IntegrityError when it is not well formed, has a document type declaration, a NUL, or an absurd size or depth.
+ */
+export function parseDocument(xml: string): Document {
+  if (xml.length > MAX_LENGTH) throw refusal(`it is larger than ${MAX_LENGTH} characters`);
+  if (xml.includes('\0')) throw refusal('it contains a NUL character');
+  const document = parse(xml);
+  if (document.doctype !== null) throw refusal('it has a document type declaration');
+  if (document.documentElement === null) throw refusal('it has no element');
+  return indexElements(document.documentElement);
+}
+
+/** The attributes of an element, in document order. */
+export function attributesOf(element: Element): readonly Attr[] {
+  return Array.from(element.attributes);
+}
+
+/** The element children of an element, in document order. */
+export function* childElements(parent: Element): Generator<Element> {
+  for (let node = parent.firstChild; node !== null; node = node.nextSibling) {
+    if (node instanceof Element) yield node;
+  }
+}
+
+/** What makes a document unusable, as an error. */
+export function refusal(reason: string, cause?: unknown): IntegrityError {
+  return new IntegrityError(`cannot read the XML document: ${reason}`, {
+    cause,
+    hint: 'nothing that it may name can be called unused until it is readable',
+  });
+}
+
+function parse(xml: string): ReturnType<DOMParser['parseFromString']> {
+  // Names that are not UTF-8 arrive as U+FFFD. The parser then warns first of all; any other complaint is final.
+  let expectsEncodingWarning = xml.includes('\uFFFD');
+  let complaint: string | undefined;
+  const onError = (_level: string, message: string): void => {
+    if (expectsEncodingWarning) {
+      expectsEncodingWarning = false;
+      return;
+    }
+    complaint ??= message;
+    throw new SyntaxError(message);
+  };
+  try {
+    return new DOMParser({ onError }).parseFromString(xml, 'text/xml');
+  } catch (cause) {
+    const line: unknown = cause instanceof ParseError ? cause.locator?.lineNumber : undefined;
+    const where = typeof line === 'number' && line > 0 ? `line ${line}: ` : '';
+    throw refusal(where + (complaint ?? String(cause)), cause);
+  }
+}
+
+function indexElements(root: Element): Document {
+  const elements: Element[] = [];
+  const elementsByName = new Map<string, Element[]>();
+  const attributeNames = new Set<string>();
+  const waiting = [{ element: root, depth: 1 }];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { element, depth } = next;
+    if (depth > MAX_DEPTH) throw refusal(`it is nested deeper than ${MAX_DEPTH} elements`);
+    elements.push(element);
+    addByName(elementsByName, element);
+    for (const attribute of attributesOf(element)) attributeNames.add(attribute.localName ?? attribute.name);
+    for (let node = element.lastChild; node !== null; node = node.previousSibling) {
+      if (node instanceof Element) waiting.push({ element: node, depth: depth + 1 });
+    }
+  }
+  return { root, elements, elementsByName, attributeNames };
+}
+
+function addByName(elementsByName: Map<string, Element[]>, element: Element): void {
+  const name = element.localName ?? element.nodeName;
+  const known = elementsByName.get(name);
+  if (known === undefined) elementsByName.set(name, [element]);
+  else known.push(element);
+}

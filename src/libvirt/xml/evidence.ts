@@ -1,0 +1,47 @@
+import { Element } from '@xmldom/xmldom';
+import { childElements } from './document.ts';
+
+/** Writes down where an element stands, as an XPath that selects just it, e.g. `/domain/devices/disk[2]/source`. */
+export type Locate = (element: Element) => string;
+
+/** A `Locate` for one document. It remembers what it wrote, so that a document of many references stays cheap. */
+export function createLocator(): Locate {
+  const paths = new Map<Element, string>();
+  return (element) => {
+    const unknown: Element[] = [];
+    let base = '';
+    for (let ancestor: Element | undefined = element; ancestor !== undefined; ancestor = parentElement(ancestor)) {
+      const known = paths.get(ancestor);
+      if (known !== undefined) {
+        base = known;
+        break;
+      }
+      unknown.push(ancestor);
+    }
+    for (const step of unknown.toReversed()) {
+      base = paths.get(step) ?? addChildren(paths, step);
+    }
+    return base;
+  };
+}
+
+/** Writes the paths of an element and all its siblings, and gives that of the element. */
+function addChildren(paths: Map<Element, string>, element: Element): string {
+  const parent = parentElement(element);
+  const base = parent === undefined ? '' : (paths.get(parent) ?? '');
+  const siblings = parent === undefined ? [element] : Array.from(childElements(parent));
+  const totals = new Map<string, number>();
+  for (const { nodeName } of siblings) totals.set(nodeName, (totals.get(nodeName) ?? 0) + 1);
+  const counts = new Map<string, number>();
+  for (const sibling of siblings) {
+    const { nodeName } = sibling;
+    const position = (counts.get(nodeName) ?? 0) + 1;
+    counts.set(nodeName, position);
+    paths.set(sibling, `${base}/${nodeName}${totals.get(nodeName) === 1 ? '' : `[${position}]`}`);
+  }
+  return paths.get(element) ?? '';
+}
+
+function parentElement({ parentNode }: Element): Element | undefined {
+  return parentNode instanceof Element ? parentNode : undefined;
+}

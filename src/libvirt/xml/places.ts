@@ -1,0 +1,108 @@
+import { type Attr, Element, Node } from '@xmldom/xmldom';
+import type { DocumentKind, Reference } from '../../core/reference.ts';
+import { decodeBackingString, type Named } from './backing-string.ts';
+import { readArgument } from './command-line.ts';
+import { attributesOf, type Document, refusal } from './document.ts';
+import { createLocator, type Locate } from './evidence.ts';
+import type { Rule, RuleContent } from './rule.ts';
+import { matchRules } from './rule-match.ts';
+
+/** What a place holds: a reference without its evidence. */
+type Content =
+  | Named
+  | { readonly kind: 'volume'; readonly value: string; readonly pool: string }
+  | { readonly kind: 'network'; readonly value: string; readonly protocol: string };
+
+/** A reference, and whether a rule knew its place. */
+interface Finding {
+  readonly reference: Reference;
+  readonly byRule: boolean;
+}
+
+/**
+ * Goes once through a document: where a rule selects a place, its content is read as the rule says, anywhere else the
+ * generic sweep takes what looks like a reference.
+ */
+export function readPlaces(kind: DocumentKind, document: Document): readonly Reference[] {
+  const rules = matchRules(kind, document);
+  const locate = createLocator();
+  const excluded = new Set<Node>();
+  const findings = new Map<string, Finding>();
+  for (const element of document.elements) {
+    const isExcluded = rules.get(element)?.content === 'nothing';
+    if (isExcluded || (element.parentNode !== null && excluded.has(element.parentNode))) excluded.add(element);
+    else for (const finding of readElement(element, rules, locate)) addFinding(findings, finding);
+  }
+  return Array.from(findings.values(), ({ reference }) => reference);
+}
+
+/** The same thing may be named in several places: the first counts, but one that a rule knows before all others. */
+function addFinding(findings: Map<string, Finding>, finding: Finding): void {
+  const { evidence: _, ...identity } = finding.reference;
+  const key = JSON.stringify(Object.values(identity));
+  const known = findings.get(key);
+  if (known === undefined || (finding.byRule && !known.byRule)) findings.set(key, finding);
+}
+
+function readElement(element: Element, rules: ReadonlyMap<Node, Rule>, locate: Locate): readonly Finding[] {
+  const findings: Finding[] = [];
+  const add = (contents: readonly Content[], byRule: boolean, step: string): void => {
+    for (const content of contents) {
+      if (content.value.includes('\0')) throw refusal(`${locate(element)}${step} contains a NUL character`);
+      findings.push({ reference: { ...content, evidence: locate(element) + step }, byRule });
+    }
+  };
+  const rule = rules.get(element);
+  add(readValue(ownText(element, rules), rule?.content), rule !== undefined, '');
+  for (const attribute of attributesOf(element)) {
+    const attributeRule = rules.get(attribute);
+    add(readAttribute(element, attribute, attributeRule?.content), attributeRule !== undefined, `/@${attribute.name}`);
+  }
+  return findings;
+}
+
+/** The text directly inside an element, as libvirt reads it: in one piece, whatever comments stand in between. */
+function ownText(element: Element, rules: ReadonlyMap<Node, Rule>): string {
+  let text = '';
+  for (let node = element.firstChild; node !== null; node = node.nextSibling) {
+    const isText = node.nodeType === Node.TEXT_NODE || node.nodeType === Node.CDATA_SECTION_NODE;
+    if (isText && rules.get(node)?.content !== 'nothing') text += node.nodeValue ?? '';
+  }
+  return text;
+}
+
+function readAttribute(element: Element, attribute: Attr, content: RuleContent | undefined): readonly Content[] {
+  const { value } = attribute;
+  const pool = attribute.name === 'volume' ? element.getAttribute('pool') : null;
+  if (pool !== null && content !== 'nothing') return [{ kind: 'volume', value, pool }];
+  const isSourceName = attribute.name === 'name' && element.localName === 'source';
+  const protocol = isSourceName ? element.getAttribute('protocol') : null;
+  if (protocol !== null && content !== 'nothing')
+    return [{ kind: 'network', value: imageName(protocol, value), protocol }];
+  if (content === 'argument') return readArgument(value, previousArgument(element));
+  return readValue(value, content);
+}
+
+/** `pool/image` or `pool/namespace/image`: a snapshot in an RBD name is part of its image. */
+function imageName(protocol: string, name: string): string {
+  return protocol === 'rbd' ? name.replace(/@[^/]*$/, '') : name;
+}
+
+function previousArgument(element: Element): string | undefined {
+  let node = element.previousSibling;
+  while (node !== null && !(node instanceof Element)) node = node.previousSibling;
+  return node?.getAttribute('value') ?? undefined;
+}
+
+function readValue(value: string, content: RuleContent | undefined): readonly Named[] {
+  if (value.trim() === '' || content === 'nothing') return [];
+  if (content === 'path' || content === 'dir') return [{ kind: content, value }];
+  return content === 'backing' ? decodeBackingString(value) : sweep(value);
+}
+
+/** Takes everything that is an absolute path, for places that no rule knows: newer elements, other drivers' extensions. */
+function sweep(value: string): readonly Named[] {
+  const text = value.trim();
+  if (text.startsWith('/')) return [{ kind: 'path', value }];
+  return /^(?:json|file|fat|host_device):/.test(text) ? decodeBackingString(text) : [];
+}

@@ -1,0 +1,49 @@
+import type { Element } from '@xmldom/xmldom';
+import type { DocumentKind, Reference } from '../../core/reference.ts';
+import { childElements, type Document, parseDocument, refusal } from './document.ts';
+import { DOCUMENT_RULES } from './document-rules.ts';
+import { readPlaces } from './places.ts';
+
+/** What one document of libvirt names. */
+export interface DocumentReferences {
+  readonly kind: DocumentKind;
+  /** The name of the domain, snapshot, checkpoint, volume or pool; backups have none. */
+  readonly name: string | undefined;
+  /** In document order, each once: found by a rule where one selects the place, else by the sweep. */
+  readonly references: readonly Reference[];
+}
+
+/**
+ * Reads every reference to host storage out of one XML document of libvirt. What it returns is complete or it throws:
+ * paths that no rule knows are found by a sweep over all attributes and texts. Values are as the parser gives them: a
+ * tab or newline that stood raw in an attribute is a blank (XML 1.0, section 3.3.3), bytes that are not UTF-8 are U+FFFD.
+ *
+ * @throws IntegrityError when the document is not well formed, hostile, or of a kind that is not known.
+ */
+export function readReferences(xml: string): DocumentReferences {
+  const document = parseDocument(xml);
+  const kind = document.root.localName;
+  if (!isDocumentKind(kind)) throw refusal(`its root element <${document.root.nodeName}> is not one of libvirt's`);
+  const references = readPlaces(kind, document);
+  return { kind, name: documentName(document), references };
+}
+
+function isDocumentKind(name: string | null): name is DocumentKind {
+  return name !== null && Object.hasOwn(DOCUMENT_RULES, name);
+}
+
+function documentName({ root }: Document): string | undefined {
+  return childText(root, 'name') ?? childText(firstChild(root, 'domain'), 'name');
+}
+
+function childText(parent: Element | undefined, name: string): string | undefined {
+  return firstChild(parent, name)?.textContent ?? undefined;
+}
+
+function firstChild(parent: Element | undefined, name: string): Element | undefined {
+  if (parent === undefined) return undefined;
+  for (const child of childElements(parent)) {
+    if (child.localName === name) return child;
+  }
+  return undefined;
+}
