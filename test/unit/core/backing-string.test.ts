@@ -1,13 +1,20 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { decodeBackingString } from '../../../src/core/backing-string.ts';
+import type { Reference } from '../../../src/core/reference.ts';
 
 const path = (value: string) => ({ kind: 'path', value });
 const text = (value: string) => ({ kind: 'text', value });
 const network = (protocol: string, value: string) => ({ kind: 'network', protocol, value });
 
-function decoded(name: string, directory: string | undefined = '/pool'): unknown[] {
-  return decodeBackingString(name, directory, 'here').map(({ evidence: _, ...bare }) => bare);
+function decoded(name: string, directory = '/pool'): unknown[] {
+  return decodeBackingString(name, directory, 'here').map(withoutEvidence);
+}
+
+function withoutEvidence(reference: Reference): unknown {
+  const { evidence, ...bare } = reference;
+  expect(evidence).to.equal('here');
+  return bare;
 }
 
 const ROWS: readonly (readonly [string, readonly unknown[]])[] = [
