@@ -61,7 +61,7 @@ function decodeProtocol(protocol: string, text: string, depth: number): Bare[] |
   const rest = text.slice(protocol.length + 1);
   const family = protocol.replace(/\+.*/u, '');
   if (protocol === 'json') return decodeJson(text, depth);
-  if (DISK_PROTOCOLS.has(protocol)) return [asPath(rest.replace(/^\/+/u, '/'), undefined)];
+  if (DISK_PROTOCOLS.has(protocol)) return [asHostFile(rest, text)];
   if (protocol === 'fat') return [asDirectory(rest)];
   if (protocol === 'blkdebug' || protocol === 'blkverify') return decodeFilter(rest, depth);
   if (protocol === 'rbd') return [asNetwork('rbd', rbdName(rest)), asText(text)];
@@ -152,6 +152,11 @@ function asPath(name: string, directory: string | undefined): Bare {
   if (name.startsWith('/')) return { kind: 'path', value: name };
   if (directory === undefined) return asText(name);
   return { kind: 'path', value: directory.endsWith('/') ? directory + name : `${directory}/${name}` };
+}
+
+/** `file:NAME`: a relative one starts from the process's own directory, which nobody knows. */
+function asHostFile(name: string, text: string): Bare {
+  return name.startsWith('/') ? { kind: 'path', value: name.replace(/^\/+/u, '/') } : asText(text);
 }
 
 /** The directory of `fat:[floppy:][12:|16:|32:][rw:]DIRECTORY`. */

@@ -6,7 +6,9 @@ const SECTOR_BYTES = 512n;
 const MAX_DESCRIPTOR_BYTES = 1 << 20;
 const MAX_EXTENTS = 4096;
 const NO_PARENT = 'ffffffff';
-const EXTENT = /^[ \t]*(?:RW|RDONLY|NOACCESS)[ \t]+\d+[ \t]+(\w+)(?:[ \t]+"([^"]*)")?/u;
+const EXTENT = /^[ \t]*(?:RW|RDONLY|NOACCESS)\s+[+-]?\d+\s+(\w+)(?:\s+"([^"]*)")?/gmu;
+const PARENT_HINT = /parentFileNameHint\s*=\s*"([^"]*)"/giu;
+const PARENT_ID = /parentCID\s*=\s*(\w*)/iu;
 
 /**
  * Reads extents and parent of a VMDK image from its descriptor, which is a file of its own or lies in a sparse extent.
@@ -34,40 +36,34 @@ async function inspectSparseExtent(image: OpenedImage): Promise<Findings> {
 async function inspectDescriptor(image: OpenedImage, offset: bigint, limit: number): Promise<Findings> {
   const bytes = await image.reader.read(offset, limit);
   const end = bytes.indexOf(0);
+  if (end === 0) return {};
   if (end < 0 && bytes.length === MAX_DESCRIPTOR_BYTES) return { undecided: 'the VMDK descriptor does not end' };
   const { text, isExact } = decodeUtf8(end < 0 ? bytes : bytes.subarray(0, end));
-  const lines = text.split(/\r?\n/u);
   if (!/^\s*#/u.test(text)) return { undecided: `there is no VMDK descriptor at offset ${offset}` };
-  const findings = mergeFindings(extentFindings(lines, image), parentFindings(lines, image.directory));
+  const findings = mergeFindings(extentFindings(text, image), parentFindings(text, image.directory));
   return isExact ? findings : { ...findings, undecided: findings.undecided ?? 'the VMDK descriptor is not UTF-8' };
 }
 
 /** A monolithic sparse image names itself as its only extent; that is no reference. */
-function extentFindings(lines: readonly string[], { directory, reader }: OpenedImage): Findings {
-  const extents = lines.flatMap((line, index) => {
-    const [, type = '', name] = EXTENT.exec(line) ?? [];
-    return type === '' || type === 'ZERO' ? [] : [{ name, place: `VMDK descriptor, extent in line ${index + 1}` }];
-  });
+function extentFindings(text: string, { directory, reader }: OpenedImage): Findings {
+  const extents = [...text.matchAll(EXTENT)].filter(([, type]) => type !== 'ZERO').map(([, , name = '']) => name);
   if (extents.length > MAX_EXTENTS) return { undecided: `the VMDK descriptor has ${extents.length} extents` };
-  if (extents.some(({ name }) => name === undefined || name === ''))
-    return { undecided: 'a VMDK extent has no readable name' };
+  if (extents.includes('')) return { undecided: 'a VMDK extent has no readable name' };
   const own = reader.path?.slice(reader.path.lastIndexOf('/') + 1);
-  const others = extents.filter(({ name }) => name !== own);
-  return { references: others.flatMap(({ name = '', place }) => decodeBackingString(name, directory, place)) };
+  return {
+    references: extents.flatMap((name, index) =>
+      name === own ? [] : decodeBackingString(name, directory, `VMDK descriptor, extent ${index + 1}`),
+    ),
+  };
 }
 
-function parentFindings(lines: readonly string[], directory: string | undefined): Findings {
-  const hint = valueOf(lines, 'parentFileNameHint');
-  if (hint !== undefined && hint !== '') {
-    return { references: decodeBackingString(hint, directory, 'VMDK descriptor, parentFileNameHint') };
-  }
-  const parent = valueOf(lines, 'parentCID')?.toLowerCase() ?? NO_PARENT;
-  if (hint === undefined && parent === NO_PARENT) return {};
-  return { undecided: 'the VMDK descriptor has a parent that it does not name' };
-}
-
-function valueOf(lines: readonly string[], key: string): string | undefined {
-  const pattern = new RegExp(`^[ \\t]*${key}[ \\t]*=[ \\t]*(?:"([^"]*)"|(\\S*))`, 'iu');
-  const match = lines.map((line) => pattern.exec(line)).find((found) => found !== null);
-  return match?.[1] ?? match?.[2];
+/** QEMU looks for the parent's name anywhere in the descriptor, not only at the start of a line. */
+function parentFindings(text: string, directory: string | undefined): Findings {
+  const hints = [...text.matchAll(PARENT_HINT)].map(([, hint = '']) => hint);
+  const references = hints.flatMap((hint) =>
+    decodeBackingString(hint, directory, 'VMDK descriptor, parentFileNameHint'),
+  );
+  const parent = PARENT_ID.exec(text)?.[1]?.toLowerCase() ?? NO_PARENT;
+  const isNamed = references.length > 0 || (parent === NO_PARENT && !/parentFileNameHint/iu.test(text));
+  return isNamed ? { references } : { undecided: 'the VMDK descriptor has a parent that it does not name' };
 }

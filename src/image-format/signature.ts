@@ -47,12 +47,10 @@ export function describeContent(head: Uint8Array): string {
   return OTHER_CONTENT.find((signature) => matches(head, signature))?.name ?? 'raw or unknown data';
 }
 
-/** Whether a VMDK text descriptor begins here: comments and blank lines, then the version, as QEMU's vmdk_probe asks. */
+/** Whether a VMDK text descriptor begins here: wider than QEMU's vmdk_probe, since a domain may name the format itself. */
 function isVmdkDescriptor(head: Uint8Array): boolean {
   if (head[0] !== 0x23) return false;
-  const lines = latin1(head.subarray(0, 4096)).split(/\r?\n/u);
-  if (/^# *disk descriptorfile/iu.test(lines[0] ?? '')) return true;
-  return /^version=\d/u.test(lines.find((line) => !/^(?:#| *$)/u.test(line)) ?? '');
+  return /^# *disk descriptorfile|^version=\d|parent(?:CID|FileNameHint)\s*=/imu.test(latin1(head));
 }
 
 function matches(head: Uint8Array, { offset = 0, magic }: Signature<string>): boolean {

@@ -58,7 +58,7 @@ const ROWS: readonly (readonly [string, readonly unknown[]])[] = [
   ['json:{"/p"', [text('json:{"/p"')]],
   ['file:/p', [path('/p')]],
   ['file:///p', [path('/p')]],
-  ['file:rel', [text('rel')]],
+  ['file:rel', [text('file:rel')]],
   ['host_device:/dev/x', [path('/dev/x')]],
   ['blkdebug::/p', [path('/p')]],
   ['blkdebug:/c:file:/p', [path('/c'), path('/p')]],
