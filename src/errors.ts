@@ -49,10 +49,15 @@ export class UsageError extends PoolkeeperError {
   readonly exitStatus = EXIT.usage;
 }
 
-/** When some items failed and the others were done; each failure was already reported. */
+/** When some items failed; each failure was already reported. The status is that of the failures if it says more. */
 export class PartialError extends PoolkeeperError {
   readonly code = 'POOLKEEPER_PARTIAL';
-  readonly exitStatus = EXIT.partial;
+  readonly exitStatus: ExitStatus;
+
+  constructor(message: string, details: ErrorDetails & { exitStatus?: ExitStatus } = {}) {
+    super(message, details);
+    this.exitStatus = details.exitStatus ?? EXIT.partial;
+  }
 }
 
 /** When filters or names select nothing. */

@@ -1,3 +1,4 @@
+import type { PoolkeeperError } from '../errors.ts';
 import type { BlindSpot } from './reference.ts';
 import {
   concerns,
@@ -49,6 +50,13 @@ export type KeepReason =
 export type Verdict =
   | { readonly action: 'delete'; readonly volume: PoolVolume }
   | { readonly action: 'keep'; readonly volume: PoolVolume; readonly reason: KeepReason };
+
+/** What became of a volume that was to be deleted. */
+export type SweepOutcome =
+  | { readonly result: 'deleted'; readonly volume: PoolVolume }
+  /** Something changed since the plan was made, so the volume stays. */
+  | { readonly result: 'spared'; readonly volume: PoolVolume; readonly reason: string }
+  | { readonly result: 'failed'; readonly volume: PoolVolume; readonly error: PoolkeeperError };
 
 /**
  * Judges every candidate by the deletion rule. Everything in the graph that is not a candidate is a root; so is a

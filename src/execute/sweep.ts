@@ -1,17 +1,8 @@
-import type { PoolVolume, Verdict } from '../core/sweep-plan.ts';
-import { type Identity } from '../core/identity.ts';
-import type { ImageRecord } from '../core/record.ts';
+import type { PoolVolume, SweepOutcome, Verdict } from '../core/sweep-plan.ts';
 import { PoolkeeperError } from '../errors.ts';
 import { isNoStorageVolume } from '../libvirt/error-codes.ts';
 import { deleteVolume, lookupVolume } from '../libvirt/volume.ts';
-import { type Environment, putRecord } from './environment.ts';
-
-/** What became of a volume that was to be deleted. */
-export type SweepOutcome =
-  | { readonly result: 'deleted'; readonly volume: PoolVolume }
-  /** Something changed since the plan was made, so the volume stays. */
-  | { readonly result: 'spared'; readonly volume: PoolVolume; readonly reason: string }
-  | { readonly result: 'failed'; readonly volume: PoolVolume; readonly error: PoolkeeperError };
+import type { Environment } from './environment.ts';
 
 /** What is needed to delete volumes. */
 export interface Sweeper {
@@ -58,23 +49,6 @@ async function deleteOne(volume: PoolVolume, sweeper: Sweeper): Promise<SweepOut
     if (error instanceof PoolkeeperError) return { result: 'failed', volume, error };
     throw error;
   }
-}
-
-/** Writes down that an image is gone; the record stays as history. */
-export async function recordDeletion(
-  image: { readonly identity: Identity; readonly record: ImageRecord | undefined },
-  volumeName: string,
-  environment: Environment,
-): Promise<void> {
-  if (image.record === undefined) return;
-  const { provenance, tags } = image.record;
-  await putRecord(environment, image.record, {
-    volumeName,
-    identity: image.identity,
-    status: 'deleted',
-    provenance,
-    tags,
-  });
 }
 
 function isDeletion(verdict: Verdict): boolean {

@@ -9,6 +9,7 @@ import { adoptImage } from './adopt-image.ts';
 import { type Environment, putRecord, unknownOrigin } from './environment.ts';
 import { fetchImage } from './fetch-image.ts';
 import { offerImage } from './offer-image.ts';
+import { withdrawImage } from './withdraw-image.ts';
 
 /** What the steps of one sync share. */
 export interface SyncRun {
@@ -138,19 +139,14 @@ async function fetchStep({ image, volumeName }: Step<'fetch'>, run: SyncRun): Pr
   );
 }
 
-/** Crash order: the metadata file goes first, so a volume that waits for deletion is never offered. */
 async function retire(
   { identity, volumeName, retained, item }: Step<'retire'>,
   { environment, records }: SyncRun,
 ): Promise<void> {
-  const { journal, paths } = environment;
-  const intent = await journal.begin({ kind: 'retire', identity });
-  await removeMetadataFile(paths.metadata, identity);
-  const known = records.get(volumeName);
-  const { provenance, tags } = known ?? { provenance: unknownOrigin('uvtool'), tags: item };
-  const status = retained ? 'active' : 'pending_delete';
-  await putRecord(environment, known, { volumeName, identity, status, provenance, tags });
-  await journal.done(intent);
+  await withdrawImage(
+    { identity, volumeName, record: records.get(volumeName), item, isRetained: retained },
+    environment,
+  );
 }
 
 function isBookkeeping({ action }: SyncStep): boolean {

@@ -6,7 +6,7 @@ import { inspectImage } from '../image-format/inspect-image.ts';
 import { openLocalImage } from '../image-format/local-file.ts';
 import type { QemuImgInfo } from '../image-format/qemu-img.ts';
 import type { Connection } from '../libvirt/connection.ts';
-import { isNoStorageVolume, isUnsupported } from '../libvirt/error-codes.ts';
+import { hasNumber, isNoStorageVolume, VIR_ERR } from '../libvirt/error-codes.ts';
 import { downloadVolume } from '../libvirt/stream.ts';
 import { readReferences } from '../libvirt/xml/references.ts';
 import type { DraftNode } from './draft.ts';
@@ -57,7 +57,7 @@ async function inspectContent(node: DraftNode, sight: ImageSight): Promise<Image
   if (file !== undefined) {
     try {
       await using image = await openLocalImage(file);
-      return await inspectImage(image, { qemuImg: sight.qemuImg });
+      return await inspectImage(image, { runQemuImg: sight.qemuImg });
     } catch (error) {
       if (!(error instanceof FailureError)) throw error;
       if (node.content.volume === undefined) return undecided(error);
@@ -86,7 +86,7 @@ async function readVolume(
     for await (const chunk of downloadVolume(connection, volume.pool, volume.name, range)) chunks.push(chunk);
   } catch (error) {
     // Pools without up- and download hold raw devices (rbd, iscsi-direct); a volume that is gone needs nothing.
-    if (!isUnsupported(error) && !isNoStorageVolume(error)) throw error;
+    if (!hasNumber(error, VIR_ERR.noSupport) && !isNoStorageVolume(error)) throw error;
   }
   return Buffer.concat(chunks);
 }

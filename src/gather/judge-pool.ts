@@ -1,7 +1,5 @@
 import { planSweep, type SweepPolicy, type Verdict } from '../core/sweep-plan.ts';
-import { isNoStorageVolume } from '../libvirt/error-codes.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
-import { lookupVolume } from '../libvirt/volume.ts';
 import type { PoolStatePaths } from '../state/paths.ts';
 import { gatherPoolView, type PoolView } from './pool-view.ts';
 import { splitCandidates } from './sweep-candidates.ts';
@@ -19,31 +17,24 @@ export interface Judgement {
   readonly verdicts: readonly Verdict[];
 }
 
-/**
- * Looks at everything afresh and judges the pool's volumes by the deletion rule.
- *
- * @param only judge no other volumes than those of these names; all others stay.
- */
-export async function judgePool(
-  target: PoolToJudge,
-  policy: SweepPolicy,
-  only?: ReadonlySet<string>,
-): Promise<Judgement> {
+/** Which volumes a judgement is about. */
+export interface Scope {
+  /** Judge no other volumes than these; all others stay. Default: every managed volume that is not offered. */
+  readonly only?: ReadonlySet<string>;
+  /** Judge these as if nobody were offered them. */
+  readonly retired?: ReadonlySet<string> | 'all';
+}
+
+/** Looks at everything afresh and judges the pool's volumes by the deletion rule. */
+export async function judgePool(target: PoolToJudge, policy: SweepPolicy, scope: Scope = {}): Promise<Judgement> {
+  const { only, retired = new Set<string>() } = scope;
   const gathered = await gatherUseGraph(target);
   const volumes = gathered.volumes.map(({ volume }) => volume).filter(({ pool }) => pool === target.pool.name);
   const view = await gatherPoolView(target.pool, volumes, target.paths);
-  const { candidates, causes } = splitCandidates(view, gathered, policy.now);
+  const { candidates, causes } = splitCandidates(view, gathered, {
+    firstSeenAt: policy.now,
+    isRetired: (name) => retired === 'all' || retired.has(name),
+  });
   const judged = only === undefined ? candidates : candidates.filter(({ volume }) => only.has(volume.name));
   return { view, verdicts: planSweep(judged, gathered.graph, policy, causes) };
-}
-
-/** Whether a volume does not exist: only libvirt's own word for it counts, every other failure is one. */
-export async function isVolumeAbsent(target: Pick<PoolToJudge, 'connection' | 'pool'>, name: string): Promise<boolean> {
-  try {
-    await lookupVolume(target.connection, target.pool.name, name);
-    return false;
-  } catch (error) {
-    if (isNoStorageVolume(error)) return true;
-    throw error;
-  }
 }

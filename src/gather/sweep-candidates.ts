@@ -13,15 +13,23 @@ export interface CandidateSplit {
 /**
  * Parts the volumes of the view's pool. A volume is a candidate when it is managed and nobody is offered it; volumes
  * without a record count from `firstSeenAt`.
+ *
+ * @param isRetired whether to judge the volume of this name as if nobody were offered it.
  */
-export function splitCandidates(view: PoolView, gathered: GatheredGraph, firstSeenAt: number): CandidateSplit {
+export function splitCandidates(
+  view: PoolView,
+  gathered: GatheredGraph,
+  { firstSeenAt, isRetired }: { readonly firstSeenAt: number; isRetired(name: string): boolean },
+): CandidateSplit {
   const candidates: SweepCandidate[] = [];
   const causes = new Map<string, string>();
   for (const { volume, node } of gathered.volumes) {
     if (volume.pool !== view.pool.name) continue;
     const managed = view.managed.get(volume.name);
     const cause =
-      managed === undefined ? `volume ${volume.pool}/${volume.name} is not managed` : causeToStay(managed, view);
+      managed === undefined
+        ? `volume ${volume.pool}/${volume.name} is not managed`
+        : causeToStay(managed, view, isRetired(volume.name));
     if (cause === undefined) candidates.push({ volume, node, lastNeededAt: neededAt(volume.name, view, firstSeenAt) });
     else causes.set(node.id, cause);
   }
@@ -33,11 +41,12 @@ function neededAt(volumeName: string, view: PoolView, firstSeenAt: number): numb
   return times === undefined ? firstSeenAt : Math.max(times.lastNeededAt, times.statusSince);
 }
 
-function causeToStay({ volume, identity }: ManagedVolume, view: PoolView): string | undefined {
+function causeToStay({ volume, identity }: ManagedVolume, view: PoolView, isRetired: boolean): string | undefined {
   const key = identityText(identity);
   const unknown =
     view.unknown.get(key) ?? view.damaged.find((file) => identityText(file.identity) === key)?.error.message;
   if (unknown !== undefined) return unknown;
+  if (isRetired) return undefined;
   if (view.metadata.has(key)) return `image ${key} is offered`;
   const status = view.records.get(volume.name)?.status;
   if (status === undefined || status === 'pending_delete' || status === 'killed' || status === 'deleted')

@@ -1,6 +1,6 @@
 import { formatBytes } from '../core/byte-size.ts';
 import { decodeVolumeName } from '../core/identity.ts';
-import type { KeepReason, PoolVolume, Verdict } from '../core/sweep-plan.ts';
+import type { KeepReason, PoolVolume, SweepOutcome, Verdict } from '../core/sweep-plan.ts';
 import { chainOf, type Need } from '../core/use-graph.ts';
 import type { BlindSpot } from '../core/reference.ts';
 import { IncompleteViewError } from '../errors.ts';
@@ -107,4 +107,29 @@ export function incompleteView(verdicts: readonly Verdict[]): IncompleteViewErro
 
 function blindSpotText({ what, cause, remedy }: BlindSpot): string {
   return `${what}: ${cause}; ${remedy}`;
+}
+
+/** Says what became of a volume that was to be deleted. */
+export function showSwept(outcome: SweepOutcome, reporter: Reporter): void {
+  const { volume, result } = outcome;
+  const fields = { result, pool: volume.pool, volume: volume.name, allocation_bytes: volume.allocationBytes };
+  switch (outcome.result) {
+    case 'deleted':
+      reporter.event(
+        'change',
+        `deleted ${volumeText(volume)} (${formatBytes(volume.allocationBytes)} freed)`,
+        'swept',
+        fields,
+      );
+      break;
+    case 'spared':
+      reporter.event('change', `spared ${volumeText(volume)}: ${outcome.reason}`, 'swept', {
+        ...fields,
+        reason: outcome.reason,
+      });
+      break;
+    case 'failed':
+      reporter.error(outcome.error);
+      break;
+  }
 }

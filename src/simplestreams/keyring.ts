@@ -133,3 +133,10 @@ function* armoredBlocks(text: string): Generator<string> {
     yield text.slice(start, end + END.length);
   }
 }
+
+/** One key of a file by itself, armored. @throws TrustError when it is not there. */
+export async function extractKey(bytes: Uint8Array, fingerprint: string): Promise<string> {
+  const key = (await readPublicKeys(bytes)).find((candidate) => fingerprintOf(candidate) === fingerprint);
+  if (key === undefined) throw new TrustError(`the keyring does not hold the key ${fingerprint}`);
+  return key.armor(policyOf(await loadOpenPgp()));
+}

@@ -1,0 +1,124 @@
+import type { Argv, CommandModule } from 'yargs';
+import type { Verdict } from '../core/sweep-plan.ts';
+import { FailureError, IncompleteViewError, InUseError, PartialError } from '../errors.ts';
+import { recordDeletion } from '../execute/record-deletion.ts';
+import { executeSweep } from '../execute/sweep.ts';
+import { withdrawImage } from '../execute/withdraw-image.ts';
+import { type Judgement, judgePool } from '../gather/judge-pool.ts';
+import { confirm } from '../report/prompt.ts';
+import { incompleteView, reasonText, showSwept, showVerdicts, volumeText } from '../report/sweep-report.ts';
+import type { CommandContext } from './context.ts';
+import { changeOptions, type PoolArguments, poolOptions } from './options.ts';
+import { repairState } from './repair-state.ts';
+import { fetcherOf, type LockedSession, openSession, type Session, withConnection, withLock } from './session.ts';
+
+interface PurgeArguments extends PoolArguments {
+  readonly dryRun: boolean;
+  readonly yes: boolean;
+  readonly forceInUse: boolean;
+}
+
+/** `purge`: withdraws every image and deletes those that nothing needs. */
+export function purgeCommand(context: CommandContext): CommandModule<object, PurgeArguments> {
+  return {
+    command: 'purge',
+    describe: 'withdraw all images and delete those that nothing needs',
+    builder: (yargs) => purgeOptions(yargs) as Argv<PurgeArguments>,
+    handler: (options) => runPurge(context, options),
+  };
+}
+
+function purgeOptions(yargs: Argv): Argv {
+  return changeOptions(poolOptions(yargs)).option('force-in-use', {
+    type: 'boolean',
+    default: false,
+    describe: 'also delete images that domains need: THEY WILL NOT START AGAIN',
+  });
+}
+
+async function runPurge(context: CommandContext, options: PurgeArguments): Promise<void> {
+  const fetcher = fetcherOf(context);
+  try {
+    await withConnection(options, async (connection) => {
+      const session = await openSession(context, options, connection);
+      if (options.dryRun) {
+        showVerdicts(toDelete((await judge(session)).verdicts, options), session.reporter, true);
+        return;
+      }
+      await withLock(session, { command: 'purge', fetcher }, (locked) => purge(locked, options));
+    });
+  } finally {
+    await fetcher.close();
+  }
+}
+
+/** Crash order: metadata first; if interrupted, it looks as if there were images waiting to be deleted, which they are. */
+async function purge(session: LockedSession, options: PurgeArguments): Promise<void> {
+  await repairState(session);
+  const { environment, reporter } = session;
+  const judgement = await judge(session);
+  const doomed = toDelete(judgement.verdicts, options).filter(({ action }) => action === 'delete');
+  if (!(await isConfirmed(session, options, doomed.length))) throw new FailureError('nothing was purged');
+  for (const [name, { identity }] of judgement.view.managed) {
+    await withdrawImage({ identity, volumeName: name, record: judgement.view.records.get(name) }, environment);
+  }
+  const outcomes = await executeSweep(doomed, {
+    environment,
+    rejudge: async () => toDelete((await judge(session)).verdicts, options),
+    afterDelete: ({ name }) => recordDeletion(name, judgement.view, environment),
+  });
+  for (const outcome of outcomes) showSwept(outcome, reporter);
+  assertComplete(judgement, options, outcomes.filter(({ result }) => result === 'failed').length);
+}
+
+/** Judges every managed image as if it were offered to nobody and had been unused for ever. */
+async function judge(session: Session): Promise<Judgement> {
+  const policy = { now: session.context.clock.now(), graceMs: 0, minAgeMs: 0 };
+  return judgePool(session, policy, { retired: 'all' });
+}
+
+/** With `--force-in-use` need is no reason to keep an image. */
+function toDelete(verdicts: readonly Verdict[], { forceInUse }: PurgeArguments): readonly Verdict[] {
+  if (!forceInUse) return verdicts;
+  return verdicts.map((verdict) => {
+    const isForced =
+      verdict.action === 'keep' && (verdict.reason.kind === 'needed' || verdict.reason.kind === 'unseen');
+    return isForced ? { action: 'delete', volume: verdict.volume } : verdict;
+  });
+}
+
+async function isConfirmed(
+  { context, reporter, pool }: Session,
+  { yes }: PurgeArguments,
+  count: number,
+): Promise<boolean> {
+  if (yes) return true;
+  if (!context.isInteractive) {
+    throw new FailureError(`cannot ask whether to purge storage pool '${pool.name}'`, {
+      hint: 'without a terminal, confirm with --yes',
+    });
+  }
+  reporter.event(
+    'change',
+    `all images of pool '${pool.name}' leave the offer; ${count} of them are deleted`,
+    'question',
+    { count },
+  );
+  return confirm('Proceed', context, context.signal);
+}
+
+/** @throws InUseError naming what stays because it is needed; IncompleteViewError; PartialError if a deletion failed. */
+function assertComplete({ verdicts }: Judgement, { forceInUse }: PurgeArguments, failed: number): void {
+  if (failed > 0) throw new PartialError(`${failed} volume(s) could not be deleted`);
+  if (forceInUse) return;
+  const kept = verdicts.flatMap((verdict) => (verdict.action === 'keep' ? [verdict] : []));
+  const needed = kept.filter(({ reason }) => reason.kind === 'needed');
+  if (needed.length > 0) {
+    const list = needed.map(({ volume, reason }) => `\n  ${volumeText(volume)}: ${reasonText(reason)}`).join('');
+    throw new InUseError(`${needed.length} image(s) are in use and stay until nothing needs them:${list}`, {
+      hint: `'poolkeeper why VOLUME' shows what needs one; --force-in-use deletes them all the same`,
+    });
+  }
+  const unseen: IncompleteViewError | undefined = incompleteView(kept);
+  if (unseen !== undefined) throw unseen;
+}

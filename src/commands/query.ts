@@ -1,0 +1,51 @@
+import type { Argv, CommandModule } from 'yargs';
+import { matchesAll, parseFilter } from '../core/filter.ts';
+import { identityText } from '../core/identity.ts';
+import { gatherPoolView } from '../gather/pool-view.ts';
+import { listVolumes } from '../libvirt/volume.ts';
+import type { CommandContext } from './context.ts';
+import { type PoolArguments, poolOptions } from './options.ts';
+import { openSession, type Session, withConnection } from './session.ts';
+
+interface QueryArguments extends PoolArguments {
+  readonly filters: readonly string[] | undefined;
+}
+
+/** `query [FILTER…]`: lists the images that are offered to new domains, as uvtool does. */
+export function queryCommand(context: CommandContext): CommandModule<object, QueryArguments> {
+  return {
+    command: 'query [filters..]',
+    describe: 'list the images that are offered to new domains',
+    builder: (yargs) => queryOptions(yargs) as Argv<QueryArguments>,
+    handler: (options) =>
+      withConnection(options, async (connection) => {
+        await query(await openSession(context, options, connection), options.filters ?? []);
+      }),
+  };
+}
+
+function queryOptions(yargs: Argv): Argv {
+  return poolOptions(yargs).positional('filters', {
+    type: 'string',
+    array: true,
+    describe: 'KEY=VALUE, KEY!=VALUE, KEY~REGEX, KEY!~REGEX',
+  });
+}
+
+/** Lists what has both a volume and a metadata file; nothing is changed, whatever is found. */
+async function query({ connection, pool, paths, reporter }: Session, texts: readonly string[]): Promise<void> {
+  const filters = texts.map((text) => parseFilter(text));
+  const { volumes } = await listVolumes(connection, pool.name);
+  const view = await gatherPoolView(pool, volumes, paths);
+  for (const { name, error } of view.damaged) reporter.warning(`${name}: ${error.message}`, error.hint);
+  const held = new Set([...view.managed.values()].map(({ identity }) => identityText(identity)));
+  const lines = [...view.metadata.values()].flatMap(({ identity, item }) => {
+    const tags = { ...item, product_name: identity.product, version_name: identity.version, item_name: 'disk1.img' };
+    if (!held.has(identityText(identity)) || !matchesAll(tags, filters)) return [];
+    const { release = '', arch = '', label = '' } = item;
+    return [{ text: `release=${release} arch=${arch} label=${label} (${identity.version})`, item, identity }];
+  });
+  for (const { text, item, identity } of lines.toSorted((a, b) => (a.text < b.text ? -1 : 1))) {
+    reporter.data(text, 'image', { product: identity.product, version: identity.version, tags: item });
+  }
+}

@@ -1,0 +1,133 @@
+import { filterHint } from '../core/filter.ts';
+import type { Fetcher } from '../core/ports.ts';
+import { findRollbacks } from '../core/rollback.ts';
+import { debianArchitecture, selectNewest, type Selection, syncFilters } from '../core/selection.ts';
+import { IntegrityError, NoMatchError, TrustError } from '../errors.ts';
+import { fetchStream, type Stream } from '../simplestreams/fetch-stream.ts';
+import { type Keyring, openKeyring, PINNED_KEYS } from '../simplestreams/keyring.ts';
+import { resolveSource, type SourceLocation } from '../simplestreams/source.ts';
+import { readFileBounded } from '../state/atomic-file.ts';
+import { openDocumentCache } from '../state/document-cache.ts';
+import { readSourceMemory, writeSourceMemory } from '../state/source-memory.ts';
+import { cacheDirOf, keyringPathOf, type Session } from './session.ts';
+import type { CommonArguments } from './options.ts';
+
+export interface SourceArguments extends CommonArguments {
+  readonly source: string;
+  readonly path: string | undefined;
+  readonly keyring: string | undefined;
+  readonly noAuthentication: boolean;
+  readonly allowRollback: boolean;
+  readonly filters: readonly string[] | undefined;
+}
+
+/** What a source offers to this run. */
+export interface ReadSource {
+  readonly location: SourceLocation;
+  readonly stream: Stream;
+  readonly selection: Selection;
+}
+
+const UBUNTU_KEYRING = '/usr/share/keyrings/ubuntu-cloudimage-keyring.gpg';
+const MAX_KEYRING_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Fetches, authenticates and filters what a source offers.
+ *
+ * @throws NoMatchError when nothing matches; TrustError for a document that is older than the last accepted one.
+ */
+export async function readSource(session: Session, options: SourceArguments, fetcher: Fetcher): Promise<ReadSource> {
+  const { context, reporter } = session;
+  const location = resolveSource(options.source, options.path, context.cwd);
+  const texts = options.filters ?? [];
+  const filters = syncFilters(texts, texts.length > 0 ? '' : debianArchitecture(context.architecture));
+  const stream = await fetchStream(location, {
+    fetcher,
+    authentication: options.noAuthentication ? 'none' : 'signed',
+    keyring: options.noAuthentication ? undefined : await findKeyring(session, options),
+    cache: await openDocumentCache({
+      dir: cacheDirOf(context, options),
+      uid: context.uid,
+      clock: context.clock,
+      onProblem: (error) => reporter.warning(error.message, error.hint),
+    }),
+    clock: context.clock,
+    signal: context.signal,
+  });
+  for (const warning of stream.warnings) reporter.warning(warning);
+  if (!options.allowRollback) await assertNotRolledBack(session, stream);
+  const selection = selectNewest(stream.items(), filters);
+  if (selection.wanted.length + selection.refused.length === 0)
+    throw nothingMatches(
+      location,
+      filters.map(({ text }) => text),
+    );
+  return { location, stream, selection };
+}
+
+/** Remembers how new the documents are, so that older ones are refused from now on. */
+export async function rememberSource(
+  { paths, context }: Session,
+  { stream, location, selection }: ReadSource,
+): Promise<void> {
+  const dated = stream.documents.flatMap(({ url, updatedAtMs, sha256 }) =>
+    updatedAtMs === undefined ? [] : [[url, { updatedAtMs, sha256 }] as const],
+  );
+  const known = await readSourceMemory(paths.sources, location.display);
+  await writeSourceMemory(paths.sources, {
+    url: location.display,
+    documents: { ...known?.documents, ...Object.fromEntries(dated) },
+    products: selection.wanted.map(({ identity }) => identity.product),
+    acceptedAtMs: context.clock.now(),
+  });
+}
+
+/** The keyring that was named; else Ubuntu's, whose key is pinned; else the keys that the administrator added. */
+async function findKeyring(session: Session, options: SourceArguments): Promise<Keyring | undefined> {
+  if (options.keyring !== undefined) return openKeyring(await readKeyringFile(options.keyring));
+  const own = await readIfThere(keyringPathOf(session.context, options));
+  const ubuntu = await readIfThere(UBUNTU_KEYRING);
+  if (ubuntu !== undefined && own === undefined) return openKeyring(ubuntu, { pinned: [PINNED_KEYS.ubuntu] });
+  return own === undefined ? undefined : openKeyring(own);
+}
+
+async function readKeyringFile(path: string): Promise<Uint8Array> {
+  const bytes = await readIfThere(path);
+  if (bytes !== undefined) return bytes;
+  throw new TrustError(`keyring '${path}' does not exist`, {
+    hint: `give an existing file, or add keys with 'poolkeeper keyring add'`,
+  });
+}
+
+async function readIfThere(path: string): Promise<Uint8Array | undefined> {
+  return (await readFileBounded(path, MAX_KEYRING_BYTES))?.bytes;
+}
+
+async function assertNotRolledBack({ paths, reporter }: Session, stream: Stream): Promise<void> {
+  const memory = await readSourceMemory(paths.sources, stream.location.display).catch((error: unknown) => {
+    if (!(error instanceof IntegrityError)) throw error;
+    throw new IntegrityError(error.message, {
+      cause: error,
+      hint: 'with --allow-rollback the source is accepted as it is now',
+    });
+  });
+  const accepted = Object.entries(memory?.documents ?? {}).map(([url, { updatedAtMs }]) => [url, updatedAtMs] as const);
+  const [rollback] = findRollbacks(stream.documents, new Map(accepted));
+  if (rollback === undefined) return;
+  reporter.event('detail', `${rollback.url} went back in time`, 'rollback', { ...rollback });
+  const offered =
+    rollback.offeredAtMs === undefined ? 'has no date' : `is of ${new Date(rollback.offeredAtMs).toISOString()}`;
+  throw new TrustError(
+    `${rollback.url} ${offered}, but one of ${new Date(rollback.acceptedAtMs).toISOString()} was accepted before`,
+    {
+      hint: 'a stale mirror or a replay of old data; if the publisher really went back, run once with --allow-rollback',
+    },
+  );
+}
+
+function nothingMatches(location: SourceLocation, filters: readonly string[]): NoMatchError {
+  const hints = filters.flatMap((text) => filterHint(text) ?? []);
+  return new NoMatchError(`no image of ${location.display} matches ${filters.join(' ')}`, {
+    hint: hints.length > 0 ? hints.join('; ') : `try fewer filters, such as release=noble arch=amd64`,
+  });
+}

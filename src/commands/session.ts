@@ -1,0 +1,150 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { Fetcher } from '../core/ports.ts';
+import { LibvirtError, UsageError } from '../errors.ts';
+import type { Environment } from '../execute/environment.ts';
+import type { PoolToJudge } from '../gather/judge-pool.ts';
+import { createQemuImgInfo } from '../image-format/qemu-img.ts';
+import { Connection } from '../libvirt/connection.ts';
+import { isNoStoragePool } from '../libvirt/error-codes.ts';
+import { lookupPool, type StoragePool } from '../libvirt/storage-pool.ts';
+import { createReporter, type Reporter } from '../report/reporter.ts';
+import { openJournal } from '../state/journal.ts';
+import { acquireLock } from '../state/lock.ts';
+import { removeMetadataStaging } from '../state/metadata-files.ts';
+import {
+  defaultCacheDir,
+  defaultStateDir,
+  ensurePoolStateDirs,
+  type PoolStatePaths,
+  poolStatePaths,
+} from '../state/paths.ts';
+import { createFetcher } from '../transfer/fetcher.ts';
+import type { CommandContext } from './context.ts';
+import type { CommonArguments, PoolArguments } from './options.ts';
+
+/** Kinds of pools whose volumes can be created and filled as plain files. */
+const USABLE_POOLS: ReadonlySet<string> = new Set(['dir', 'fs', 'netfs']);
+
+/** A command's connection to libvirt, its pool, and where the pool's state lies. */
+export interface Session extends PoolToJudge {
+  readonly reporter: Reporter;
+  readonly context: CommandContext;
+}
+
+/** A session that holds the pool's lock. */
+export interface LockedSession extends Session {
+  readonly environment: Environment;
+}
+
+export function reporterOf(context: CommandContext, options: CommonArguments): Reporter {
+  return createReporter({ ...context, ...options });
+}
+
+export function stateDirOf({ env, uid }: CommandContext, { stateDir }: CommonArguments): string {
+  return stateDir ?? defaultStateDir(env, uid);
+}
+
+export function cacheDirOf({ env, uid }: CommandContext, { cacheDir }: CommonArguments): string {
+  return cacheDir ?? defaultCacheDir(env, uid);
+}
+
+export function fetcherOf(context: CommandContext) {
+  return createFetcher({ userAgent: `poolkeeper/${context.version}`, environment: context.env });
+}
+
+/** Connects to libvirt for the time of `use`. */
+export async function withConnection<T>(
+  { connect }: CommonArguments,
+  use: (connection: Connection) => Promise<T>,
+  lanes = 4,
+): Promise<T> {
+  const connection = await Connection.open(connect, { lanes });
+  try {
+    return await use(connection);
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Opens the session of a command on an existing, active pool. */
+export async function openSession(
+  context: CommandContext,
+  options: PoolArguments,
+  connection: Connection,
+): Promise<Session> {
+  const pool = await lookupUsablePool(connection, options.pool);
+  const paths = statePathsOf(context, options, pool);
+  return { connection, pool, paths, context, reporter: reporterOf(context, options), qemuImg: createQemuImgInfo() };
+}
+
+/** @throws LibvirtError when the pool is missing, not active, or of a kind that holds no image files. */
+export async function lookupUsablePool(connection: Connection, name: string): Promise<StoragePool> {
+  const pool = await lookupPool(connection, name).catch((cause: unknown) => {
+    if (!isNoStoragePool(cause)) throw cause;
+    throw new LibvirtError(`storage pool '${name}' does not exist on ${connection.uri}`, {
+      cause,
+      virErrorNumber: cause.virErrorNumber,
+      hint: `'poolkeeper sync --create-pool' creates it; 'virsh pool-list --all' shows those that exist`,
+    });
+  });
+  if (!pool.isActive) {
+    throw new LibvirtError(`storage pool '${name}' is not active`, {
+      hint: `start it with 'virsh pool-start ${name}'`,
+    });
+  }
+  if (!USABLE_POOLS.has(pool.type)) {
+    throw new LibvirtError(`storage pool '${name}' is of type '${pool.type}', which cannot hold image files`, {
+      hint: `use a pool of type ${[...USABLE_POOLS].join(', ')}`,
+    });
+  }
+  return pool;
+}
+
+function statePathsOf(context: CommandContext, options: PoolArguments, pool: StoragePool): PoolStatePaths {
+  const { metadataDir } = options;
+  const stateDir = stateDirOf(context, options);
+  return poolStatePaths({ stateDir, pool, ...(metadataDir === undefined ? {} : { metadataDir }) });
+}
+
+/** Takes the pool's lock for the time of `use`; the lock dies with the process. */
+export async function withLock<T>(
+  session: Session,
+  { command, fetcher }: { command: string; fetcher: Fetcher },
+  use: (session: LockedSession) => Promise<T>,
+): Promise<T> {
+  const { context, paths, connection, pool } = session;
+  await ensurePoolStateDirs(paths, context.uid);
+  const since = new Date(context.clock.now()).toISOString();
+  const lock = await acquireLock(paths.lock, {
+    command: `poolkeeper ${command}`,
+    pid: context.pid,
+    host: hostname(),
+    since,
+  });
+  try {
+    await removeMetadataStaging(paths.metadata);
+    const journal = await openJournal(paths.journal);
+    try {
+      const { clock, signal, version } = context;
+      const program = `poolkeeper ${version}`;
+      const environment = { connection, poolName: pool.name, paths, journal, fetcher, clock, signal, program };
+      return await use({ ...session, environment });
+    } finally {
+      await journal.close();
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+/** Where keys that the administrator added are kept. */
+export function keyringPathOf(context: CommandContext, options: CommonArguments): string {
+  return join(stateDirOf(context, options), 'keyring.asc');
+}
+
+/** @throws UsageError unless the text is a whole number of at least 1. */
+export function positiveNumber(value: number, option: string): number {
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw new UsageError(`${option} must be a whole number of at least 1`);
+}

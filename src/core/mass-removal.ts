@@ -1,0 +1,25 @@
+import { identityText } from './identity.ts';
+import type { Identity } from './identity.ts';
+
+/** A managed image, as far as the loss of it is concerned. */
+export interface HeldImage {
+  readonly identity: Identity;
+  /** `undefined`: the source is not known. */
+  readonly source: string | undefined;
+  readonly isOffered: boolean;
+}
+
+/**
+ * Says why removing so many images at once looks like a mistake; `undefined` when it does not. Too many are more than half
+ * of all, or everything that one source brought while nothing is offered of the same products any more.
+ */
+export function massRemoval(held: readonly HeldImage[], doomed: ReadonlySet<string>): string | undefined {
+  if (doomed.size * 2 > held.length) return `it would delete ${doomed.size} of the ${held.length} images in the pool`;
+  const isDoomed = ({ identity }: HeldImage): boolean => doomed.has(identityText(identity));
+  const offeredProducts = new Set(held.filter(({ isOffered }) => isOffered).map(({ identity }) => identity.product));
+  const survivingSources = new Set(held.filter((image) => !isDoomed(image)).map(({ source }) => source));
+  const lost = held.find(
+    (image) => isDoomed(image) && !survivingSources.has(image.source) && !offeredProducts.has(image.identity.product),
+  );
+  return lost?.source === undefined ? undefined : `it would delete everything that ${lost.source} offered`;
+}
