@@ -1,4 +1,4 @@
-import { LibvirtError } from '../errors.ts';
+import { PoolkeeperError } from '../errors.ts';
 import { hasNumber, isNoDomain, VIR_ERR } from './error-codes.ts';
 import { withList } from './handles.ts';
 import type { BlindSpot, LibvirtDocument } from '../core/reference.ts';
@@ -143,12 +143,12 @@ async function attempt(scan: Scan, part: Part, body: (what: string) => Promise<v
   try {
     await body(`read domain '${scan.name}', ${part.what}`);
   } catch (error) {
-    if (!(error instanceof LibvirtError) || isNoDomain(error)) throw error;
+    if (!(error instanceof PoolkeeperError) || isNoDomain(error)) throw error;
     if (!hasNumber(error, ...part.absentWhen)) scan.blindSpots.push(blindSpot(scan.name, part, error));
   }
 }
 
-function blindSpot(name: string, { what, command }: Part, error: LibvirtError): BlindSpot {
+function blindSpot(name: string, { what, command }: Part, error: PoolkeeperError): BlindSpot {
   return {
     what: `domain '${name}': ${what}`,
     cause: error.message,

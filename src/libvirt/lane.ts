@@ -1,5 +1,5 @@
-import { LibvirtError } from '../errors.ts';
-import { hintForNumber } from './error-codes.ts';
+import { LibvirtError, NoSpaceError, type PoolkeeperError } from '../errors.ts';
+import { hintForNumber, VIR_ERR } from './error-codes.ts';
 import type { ConnectHandle, Native, NativeError } from './signatures.ts';
 
 /**
@@ -20,7 +20,8 @@ export class Lane {
   /**
    * Makes one native call. `what` completes the sentence `cannot …` when it fails.
    *
-   * @throws LibvirtError when libvirt reports a failure, or when the connection was closed.
+   * @throws LibvirtError when libvirt reports a failure, or when the connection was closed; NoSpaceError when the host's
+   * storage is full.
    */
   call<A extends readonly unknown[], R>(
     what: string,
@@ -50,10 +51,20 @@ export class Lane {
     this.native.connResetLastError(this.handle);
     const result = await native(...args);
     if (result === null || result === undefined || (typeof result === 'number' && result < 0)) {
-      throw libvirtError(what, this.native.connGetLastError(this.handle));
+      throw callError(what, this.native.connGetLastError(this.handle));
     }
     return result;
   }
+}
+
+/** ENOSPC and EDQUOT of Linux, on whose hosts libvirt's storage is. */
+const NO_SPACE: ReadonlySet<number> = new Set([28, 122]);
+
+/** What to throw for a failed call: a LibvirtError, or a NoSpaceError caused by one when the storage is full. */
+export function callError(what: string, error: NativeError | undefined): PoolkeeperError {
+  const cause = libvirtError(what, error);
+  if (cause.virErrorNumber !== VIR_ERR.systemError || !NO_SPACE.has(error?.int1 ?? 0)) return cause;
+  return new NoSpaceError(cause.message, { cause, hint: 'free some space where the storage pool is' });
 }
 
 /** An error that says `cannot <what>: <libvirt's message>` and keeps libvirt's numbers. */

@@ -72,6 +72,20 @@ function silence(library: Library): void {
   setErrorFunc(null, library.symbol('virGetLastErrorCode'));
 }
 
+/** virError up to the last member that is read; the others hold its place. */
+const VIR_ERROR = {
+  code: 'int',
+  domain: 'int',
+  message: 'str',
+  level: 'int',
+  conn: 'void *',
+  dom: 'void *',
+  str1: 'void *',
+  str2: 'void *',
+  str3: 'void *',
+  int1: 'int',
+};
+
 /** Declares functions with libvirt's recurring signatures. */
 class Declarations {
   readonly #ffi: Koffi;
@@ -86,7 +100,7 @@ class Declarations {
     // Through libvirt's handle, so that it is the same C library that allocated.
     this.#free = library.func('void free(void *)');
     this.#ownedString = ffi.disposable('str', this.#free);
-    this.#error = ffi.struct({ code: 'int', domain: 'int', message: 'str' });
+    this.#error = ffi.struct(VIR_ERROR);
   }
 
   /** A function that only looks at memory. */

@@ -14,6 +14,8 @@ export interface NativeError {
   readonly code: number;
   readonly domain: number;
   readonly message: string | null;
+  /** The errno of a system error. */
+  readonly int1: number;
 }
 
 /** virStoragePoolInfo; 64-bit numbers are bigint only where they have to be. */

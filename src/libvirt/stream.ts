@@ -36,7 +36,7 @@ export async function openUpload(
         lane.call(what, lane.native.storageVolUpload, volume, opened, offset, length, 0),
       ),
     );
-    return new UploadSink(lane, stream, what, () => connection.release(lane));
+    return new UploadSink({ lane, stream, what, length, release: () => connection.release(lane) });
   } catch (error) {
     connection.release(lane);
     throw error;
@@ -104,36 +104,44 @@ async function abortQuietly(lane: Lane, stream: StreamHandle, what: string): Pro
   await lane.call(what, lane.native.streamAbort, stream).catch(() => undefined);
 }
 
+interface Upload {
+  readonly lane: Lane;
+  readonly stream: StreamHandle;
+  readonly what: string;
+  readonly length: bigint;
+  readonly release: () => void;
+}
+
 /** The receiving end of one upload. `#isOver` is set before the stream is freed, and the stream is never used after. */
 class UploadSink implements ImageSink {
-  readonly #lane: Lane;
-  readonly #stream: StreamHandle;
-  readonly #what: string;
-  readonly #release: () => void;
+  readonly #upload: Upload;
+  #remaining: bigint;
   #isOver = false;
 
-  constructor(lane: Lane, stream: StreamHandle, what: string, release: () => void) {
-    this.#lane = lane;
-    this.#stream = stream;
-    this.#what = what;
-    this.#release = release;
+  constructor(upload: Upload) {
+    this.#upload = upload;
+    this.#remaining = upload.length;
   }
 
   async write(chunk: Uint8Array): Promise<void> {
-    for (let sent = 0; sent < chunk.length;) {
+    const { lane, stream, what } = this.#upload;
+    this.#take(chunk.length);
+    let sent = 0;
+    while (sent < chunk.length) {
       this.#assertOpen();
       const piece = chunk.subarray(sent, sent + SEND_BYTES);
-      sent += await this.#lane.call(this.#what, this.#lane.native.streamSend, this.#stream, piece, piece.length);
+      sent += await lane.call(what, lane.native.streamSend, stream, piece, piece.length);
     }
   }
 
   async finish(): Promise<void> {
     this.#assertOpen();
     this.#isOver = true;
+    const { lane, stream, what } = this.#upload;
     try {
-      await this.#lane.call(this.#what, this.#lane.native.streamFinish, this.#stream);
+      await lane.call(what, lane.native.streamFinish, stream);
     } catch (error) {
-      await abortQuietly(this.#lane, this.#stream, this.#what);
+      await abortQuietly(lane, stream, what);
       throw error;
     } finally {
       this.#free();
@@ -143,17 +151,27 @@ class UploadSink implements ImageSink {
   async abort(): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
+    const { lane, stream, what } = this.#upload;
     // Queues behind a send in flight, which then finds the sink over.
-    await abortQuietly(this.#lane, this.#stream, this.#what);
+    await abortQuietly(lane, stream, what);
     this.#free();
   }
 
   #free(): void {
-    this.#lane.native.streamFree(this.#stream);
-    this.#release();
+    const { lane, stream, release } = this.#upload;
+    lane.native.streamFree(stream);
+    release();
+  }
+
+  /** libvirt would answer that there is no space, which is another failure. */
+  #take(bytes: number): void {
+    const { what, length } = this.#upload;
+    this.#assertOpen();
+    this.#remaining -= BigInt(bytes);
+    if (length > 0n && this.#remaining < 0n) throw new LibvirtError(`cannot ${what}: more than ${length} bytes came`);
   }
 
   #assertOpen(): void {
-    if (this.#isOver) throw new LibvirtError(`cannot ${this.#what}: the upload is over`);
+    if (this.#isOver) throw new LibvirtError(`cannot ${this.#upload.what}: the upload is over`);
   }
 }

@@ -115,18 +115,19 @@ export function createVolumeFrom(
 /**
  * Removes a volume and its content. libvirt does not ask whether a domain has it open.
  *
- * @throws LibvirtError when it is not a file or a block device: libvirt would remove whole directories.
+ * @throws LibvirtError when it is not a file or a block device, because libvirt would remove whole directories, or when
+ * its name was not UTF-8, because another volume may be called what it resembles.
  */
 export function deleteVolume(connection: Connection, pool: string, name: string): Promise<void> {
   const what = `delete volume '${name}' in pool '${pool}'`;
+  const hint = 'remove this one by hand';
+  if (!isExact(name)) return Promise.reject(new LibvirtError(`cannot ${what}: its name is not UTF-8`, { hint }));
   return connection.run((lane) =>
     withVolume(lane, pool, name, async (volume) => {
       const info = await lane.call(`read the type of volume '${name}'`, lane.native.storageVolGetInfo, volume);
       const type = VOLUME_TYPES[info.type] ?? 'unknown';
       if (type !== 'file' && type !== 'block') {
-        throw new LibvirtError(`cannot ${what}: its type is ${type}`, {
-          hint: 'only volumes of type file and block are deleted; remove this one by hand',
-        });
+        throw new LibvirtError(`cannot ${what}: its type is ${type}`, { hint });
       }
       await lane.call(what, lane.native.storageVolDelete, volume, 0);
     }),
@@ -144,6 +145,11 @@ export function volumeXml(volume: VolumeDescription): string {
     backing && `<backingStore><path>${escapeXml(backing.path)}</path>${formatXml(backing.format)}</backingStore>`,
     '</volume>',
   ].join('');
+}
+
+/** A byte that is not UTF-8 was decoded to U+FFFD, which hardly stands in a name by itself. */
+function isExact(name: string): boolean {
+  return !name.includes('\uFFFD');
 }
 
 function formatXml(format: string): string {
@@ -194,7 +200,7 @@ async function readVolume(lane: Lane, handle: VolumeHandle, pool: string): Promi
   return {
     pool,
     name,
-    isNameExact: !name.includes('\uFFFD'),
+    isNameExact: isExact(name),
     key: native.storageVolGetKey(handle),
     ...parseVolume(parseXml(xml, 'volume')),
     xml,

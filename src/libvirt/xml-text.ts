@@ -28,14 +28,13 @@ export type XmlElement = Readonly<Record<string, unknown>>;
  * @throws LibvirtError when it is not well-formed or has another root.
  */
 export function parseXml(xml: string, root: string): XmlElement {
-  let element: unknown;
+  let document: unknown;
   try {
-    const document: unknown = new XMLParser(PARSER_OPTIONS).parse(xml, true);
-    element = isElement(document) ? document[root] : undefined;
+    document = new XMLParser(PARSER_OPTIONS).parse(xml, true);
   } catch (cause) {
     throw new LibvirtError(`cannot parse the XML of a ${root} that libvirt returned`, { cause });
   }
-  if (isElement(element)) return element;
+  if (isElement(document) && Object.hasOwn(document, root)) return asElement(document[root]);
   throw new LibvirtError(`cannot parse the XML of a ${root} that libvirt returned: it has no <${root}>`);
 }
 
@@ -44,10 +43,8 @@ export function elementsAt(element: XmlElement, ...path: readonly string[]): rea
   const [name, ...rest] = path;
   if (name === undefined) return [element];
   const found = element[name];
-  const children = (Array.isArray(found) ? found : [found]).map((child) =>
-    isElement(child) ? child : { '#text': child },
-  );
-  return children.flatMap((child) => elementsAt(child, ...rest));
+  if (found === undefined) return [];
+  return (Array.isArray(found) ? found : [found]).flatMap((child) => elementsAt(asElement(child), ...rest));
 }
 
 /** The text of the first element, or the attribute, at a path such as `'target', 'format', '@type'`. */
@@ -69,6 +66,11 @@ function decodeText(value: unknown): string | undefined {
     const codePoint = decimal === undefined ? Number.parseInt(String(hex), 16) : Number(decimal);
     return codePoint <= 0x10_ff_ff ? String.fromCodePoint(codePoint) : reference;
   });
+}
+
+/** The parser returns an element without attributes and children as its text alone. */
+function asElement(value: unknown): XmlElement {
+  return isElement(value) ? value : { '#text': value };
 }
 
 function isElement(value: unknown): value is XmlElement {

@@ -155,11 +155,11 @@ async function shareCapabilities(libvirtd: PrivateLibvirtd): Promise<void> {
   const shared = join(tmpdir(), `poolkeeper-test-qemu-capabilities-${isRoot() ? NOBODY.uid : process.getuid?.()}`);
   await mkdir(shared, { recursive: true, mode: 0o700 });
   await libvirtd.give(shared);
-  for (const folder of ['cache/libvirt', 'cache/libvirt/qemu']) {
+  for (const folder of ['cache/libvirt', 'cache/libvirt/qemu', 'cache/libvirt/qemu/cache']) {
     await mkdir(join(libvirtd.root, folder));
     await libvirtd.give(join(libvirtd.root, folder));
   }
-  await symlink(shared, join(libvirtd.root, 'cache/libvirt/qemu/capabilities'));
+  await symlink(shared, join(libvirtd.root, 'cache/libvirt/qemu/cache/capabilities'));
 }
 
 function isRoot(): boolean {

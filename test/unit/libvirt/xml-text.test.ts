@@ -1,0 +1,54 @@
+import { expect } from 'chai';
+import * as fc from 'fast-check';
+import { LibvirtError } from '../../../src/errors.ts';
+import { elementsAt, escapeXml, parseXml, textAt } from '../../../src/libvirt/xml-text.ts';
+
+describe('xml-text', () => {
+  it('reads texts and attributes by path', () => {
+    const pool = parseXml("<pool type='dir'><target a='x'><path>/srv</path></target></pool>", 'pool');
+    expect([
+      textAt(pool, '@type'),
+      textAt(pool, 'target', 'path'),
+      textAt(pool, 'target', '@a'),
+      textAt(pool, 'target', 'absent'),
+      textAt(pool, 'absent', '@a'),
+    ]).to.deep.equal(['dir', '/srv', 'x', undefined, undefined]);
+  });
+
+  it('lists elements that repeat', () => {
+    const pool = parseXml("<pool><source><device path='/a'/><device path='/b'/></source></pool>", 'pool');
+    expect(elementsAt(pool, 'source', 'device').map((device) => textAt(device, '@path'))).to.deep.equal(['/a', '/b']);
+    expect(elementsAt(parseXml('<pool/>', 'pool'), 'source', 'device')).to.deep.equal([]);
+  });
+
+  it('decodes the standard entities once and no other', () => {
+    const volume = parseXml('<volume><name>&lt;&amp;amp;&#65;&#x42;&quot;&apos;&nbsp;&evil;</name></volume>', 'volume');
+    expect(textAt(volume, 'name')).to.equal('<&amp;AB"\'&nbsp;&evil;');
+  });
+
+  it('does not resolve entities that a document declares', () => {
+    const xml = '<!DOCTYPE v [<!ENTITY evil "expanded">]><volume><name>&evil;</name></volume>';
+    expect(textAt(parseXml(xml, 'volume'), 'name')).to.equal('&evil;');
+  });
+
+  it('keeps blanks at the ends of a name', () => {
+    expect(textAt(parseXml('<volume><name> a\nb </name></volume>', 'volume'), 'name')).to.equal(' a\nb ');
+  });
+
+  it('refuses what is not the document it should be', () => {
+    for (const xml of ['', 'no xml', '<volume><name></volume>', '<pool/>', '<volume>']) {
+      expect(() => parseXml(xml, 'volume'), xml).to.throw(LibvirtError, 'cannot parse the XML of a volume');
+    }
+  });
+
+  it('reads back every text that it escapes', () => {
+    const printable = fc.string({ unit: 'grapheme' });
+    fc.assert(
+      fc.property(printable, (text) => {
+        const xml = `<v a='${escapeXml(text)}'><t>x${escapeXml(text)}</t></v>`;
+        const element = parseXml(xml, 'v');
+        expect([textAt(element, '@a'), textAt(element, 't')]).to.deep.equal([text, `x${text}`]);
+      }),
+    );
+  });
+});
