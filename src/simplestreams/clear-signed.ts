@@ -7,7 +7,6 @@ const END = '-----END PGP SIGNATURE-----';
 const HASH_HEADER = /^Hash: [A-Za-z0-9, -]+$/;
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
-const DASH = 0x2d;
 
 /** The parts of a clear-signed document (RFC 9580, section 7), as ranges of its bytes. */
 export interface ClearSigned {
@@ -33,7 +32,7 @@ export function splitClearSigned(bytes: Uint8Array, document: string): ClearSign
   if (!isClearSigned(bytes)) {
     throw refused(document, text.includes(`\n${MESSAGE}`) ? 'text precedes the signed message' : 'it is not signed');
   }
-  const lines = linesFrom(text, 0);
+  const lines = linesOf(text);
   readHeaders(lines, document);
   const body = readUntil(SIGNATURE, lines, document);
   const end = readUntil(END, lines, document);
@@ -76,16 +75,16 @@ interface Line {
   /** Where the line starts, and where the next one does. */
   readonly start: number;
   readonly next: number;
-  /** Set for lines that begin with a dash and for short ones; the others are nothing but signed text. */
+  /** The first 128 bytes, without the line's end: markers and headers are shorter. */
   readonly text: string;
 }
 
-function* linesFrom(text: Buffer, from: number): Generator<Line, undefined> {
-  for (let start = from; start < text.length;) {
-    const newline = text.indexOf(NEWLINE, start);
-    const next = newline === -1 ? text.length : newline + 1;
-    const isMarker = text[start] === DASH || next - start <= 128;
-    yield { start, next, text: isMarker ? text.toString('latin1', start, Math.min(next, start + 128)).trimEnd() : '?' };
+function* linesOf(bytes: Buffer): Generator<Line, undefined> {
+  for (let start = 0; start < bytes.length;) {
+    const newline = bytes.indexOf(NEWLINE, start);
+    const next = newline === -1 ? bytes.length : newline + 1;
+    const text = bytes.toString('latin1', start, Math.min(next, start + 128)).replace(/\r?\n$/, '');
+    yield { start, next, text };
     start = next;
   }
 }
@@ -95,8 +94,8 @@ function readHeaders(lines: Generator<Line, undefined>, document: string): void 
   for (;;) {
     const line = lines.next().value;
     if (line === undefined) throw refused(document, 'it is cut off');
-    if (line.text === '' && line.next - line.start <= 2) return;
-    if (!HASH_HEADER.test(line.text)) throw refused(document, 'it has an armor header other than Hash');
+    if (line.text === '') return;
+    if (!HASH_HEADER.test(line.text)) throw refused(document, 'it has an armor header that is not allowed');
   }
 }
 
@@ -111,8 +110,8 @@ function readUntil(
     const line = lines.next().value;
     if (line === undefined) throw refused(document, 'it is cut off');
     first ??= line.start;
-    if (line.text === marker) return { ...line, first };
-    if (line.text === MESSAGE) throw refused(document, 'it holds more than one signed message');
+    if (line.text.trimEnd() === marker) return { ...line, first };
+    if (line.text.trimEnd() === MESSAGE) throw refused(document, 'it holds more than one signed message');
     if (line.text.startsWith('-') && !line.text.startsWith('- ')) {
       throw refused(document, 'a line begins with a dash that is not escaped');
     }

@@ -15,7 +15,7 @@ export interface SourceLocation {
 }
 
 const DEFAULT_PATH = 'streams/v1/index.sjson';
-const DOCUMENT_IN_URL = /^(.*\/)?(streams\/v1\/.*\.s?json)$/s;
+const DOCUMENT_IN_PATH = /^(.*?\/)(streams\/v1\/.*\.s?json)$/s;
 const ABSOLUTE_URL = /^[a-z][a-z0-9+.-]*:\/\//i;
 
 /**
@@ -28,7 +28,7 @@ const ABSOLUTE_URL = /^[a-z][a-z0-9+.-]*:\/\//i;
 export function resolveSource(url: string, path: string | undefined, cwd: string): SourceLocation {
   if (url.trim() === '') throw new UsageError('the address of the source is empty');
   const whole = ABSOLUTE_URL.test(url) ? parseAddress(url) : localAddress(url, cwd);
-  const [, before = '', document] = DOCUMENT_IN_URL.exec(whole.path) ?? [];
+  const [, before = '', document] = DOCUMENT_IN_PATH.exec(whole.path) ?? [];
   if (document !== undefined && path !== undefined) {
     throw new UsageError(`the source '${displayUrl(whole.root)}' already names a document`, {
       hint: 'give either the address of a document or an address and --path',
@@ -69,7 +69,9 @@ interface Address {
 }
 
 function parseAddress(text: string): Address {
-  const url = parseUrl(text);
+  // The text is not repeated: it may hold a password that no parser could find.
+  if (!URL.canParse(text)) throw new UsageError('the address of the source is not a valid URL');
+  const url = new URL(text);
   const shown = displayUrl(url);
   if (url.search !== '' || url.hash !== '') {
     throw new UsageError(`the source '${shown}' has a query string or a fragment`, {
@@ -77,18 +79,17 @@ function parseAddress(text: string): Address {
     });
   }
   if (url.protocol === 'http:' || url.protocol === 'https:') return { root: url, path: url.pathname };
-  if (url.protocol === 'file:' && url.hostname === '') return { root: url, path: fileURLToPath(url) };
+  if (url.protocol === 'file:' && url.hostname === '') return { root: url, path: filePath(url) };
   throw new UsageError(`the source '${shown}' is of a kind that cannot be read`, {
     hint: 'use https://, http://, file:/// or a path',
   });
 }
 
-function parseUrl(text: string): URL {
+function filePath(url: URL): string {
   try {
-    return new URL(text);
+    return fileURLToPath(url);
   } catch (cause) {
-    // The text is not repeated: it may hold a password that no parser could find.
-    throw new UsageError('the address of the source is not a valid URL', { cause });
+    throw new UsageError(`the source '${url.href}' is not the address of a file`, { cause });
   }
 }
 

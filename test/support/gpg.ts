@@ -7,8 +7,12 @@ import { join } from 'node:path';
 export interface GpgHome {
   /** Makes a signing key without passphrase. */
   createKey(options?: KeyOptions): Promise<GpgKey>;
+  /** Adds a subkey; gpg signs with it from then on. */
+  addSigningSubkey(key: GpgKey): Promise<void>;
   /** Public keys, in the order of gpg; binary unless `armor` is set. */
   exportKeys(keys: readonly GpgKey[], options?: { armor?: boolean }): Promise<Buffer>;
+  /** The secret key, binary: for tests of what must not be accepted. */
+  exportSecretKey(key: GpgKey): Promise<Buffer>;
   /** Signs with each key in turn; the result has one signature per key. */
   clearsign(text: string | Buffer, signing: SignOptions): Promise<Buffer>;
   /** A detached signature, armored unless told otherwise. */
@@ -57,8 +61,11 @@ export async function openGpgHome(): Promise<GpgHome> {
     await run([...timeArgs(signing.at), ...userArgs(signing.keys), ...(signing.extra ?? []), ...args], data);
   const home: GpgHome = {
     createKey: async (options = {}) => ({ home, fingerprint: await createKey(run, options) }),
+    addSigningSubkey: async ({ fingerprint }) =>
+      void (await run(['--quick-add-key', fingerprint, 'ed25519', 'sign', '0'])),
     exportKeys: async (keys, { armor = false } = {}) =>
       await run([...(armor ? ['--armor'] : []), '--export', ...keys.map(({ fingerprint }) => fingerprint)]),
+    exportSecretKey: async ({ fingerprint }) => await run(['--export-secret-keys', fingerprint]),
     clearsign: async (text, signing) => await sign(['--clearsign'], text, signing),
     detachSign: async (data, { armor = true, ...signing }) =>
       await sign([...(armor ? ['--armor'] : []), '--detach-sign'], data, signing),

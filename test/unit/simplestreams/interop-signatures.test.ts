@@ -156,7 +156,7 @@ describe('interop statements on signatures', () => {
 
   it('28. rejects armor headers other than Hash, and dashes that are not escaped', async () => {
     expect(await refusal(readDocument(good.replace('Hash:', 'Comment: x\nHash:'), { keyring }))).to.equal(
-      `cannot trust ${INDEX}: it has an armor header other than Hash`,
+      `cannot trust ${INDEX}: it has an armor header that is not allowed`,
     );
     expect(await refusal(readDocument(good.replace('\n{', '\n-{'), { keyring }))).to.equal(
       `cannot trust ${INDEX}: a line begins with a dash that is not escaped`,
