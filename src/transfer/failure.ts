@@ -28,7 +28,8 @@ const STALLED = transient('no more data came', NETWORK_HINT);
 const NOT_HTTP = lasting('the answer is not HTTP', 'check the port, and that no other service answers there');
 const NOT_GZIP = lasting('the gzip data in the answer is damaged', 'a proxy may have damaged it: try without it');
 const PROXY_REFUSED = lasting('the proxy refused', 'check that the proxy allows this address, and its user name');
-const CERTIFICATE = lasting("the server's certificate is not accepted", CERTIFICATE_HINT);
+const CERTIFICATE = lasting('the certificate is not accepted', CERTIFICATE_HINT);
+const NO_TLS = lasting('no secure connection can be made', 'check that the server speaks https on that port');
 const READING = lasting('the data cannot be read', 'check the path and the file system it is on');
 
 const EXPLANATIONS: ReadonlyMap<string, Explanation> = new Map([
@@ -48,16 +49,17 @@ const EXPLANATIONS: ReadonlyMap<string, Explanation> = new Map([
   ['UND_ERR_HEADERS_TIMEOUT', SILENT],
   ['UND_ERR_BODY_TIMEOUT', STALLED],
   ['UND_ERR_HEADERS_OVERFLOW', NOT_HTTP],
-  // undici reports a refused CONNECT as aborted, and a 407 to an absolute-form request as an invalid argument.
-  ['UND_ERR_ABORTED', PROXY_REFUSED],
-  ['UND_ERR_INVALID_ARG', PROXY_REFUSED],
   ['UND_ERR_PRX_TLS', CERTIFICATE],
 ]);
+
+/** How undici reports a refused CONNECT, and a 407 to a request in absolute form. */
+const PROXY_CODES: readonly string[] = ['UND_ERR_ABORTED', 'UND_ERR_INVALID_ARG'];
 
 const FAMILIES: readonly (readonly [RegExp, Explanation])[] = [
   [/^HPE_/, NOT_HTTP],
   [/^Z_/, NOT_GZIP],
-  [/CERT|UNABLE_TO_(GET|VERIFY)|^ERR_(TLS|SSL)_/, CERTIFICATE],
+  [/CERT|UNABLE_TO_(GET|VERIFY)/, CERTIFICATE],
+  [/^ERR_(TLS|SSL)_|^EPROTO$/, NO_TLS],
   [/^E[A-Z0-9]+$/, READING],
 ];
 
@@ -75,7 +77,7 @@ export function fetchFailure(error: unknown, { url, proxy, signal }: FailedReque
   if (error instanceof PoolkeeperError) return error;
   const address = publicAddress(url);
   const code = errorCode(error);
-  const { reason, hint } = explain(code);
+  const { reason, hint } = proxy !== undefined && PROXY_CODES.includes(code) ? PROXY_REFUSED : explain(code);
   const way = proxy === undefined ? '' : ` through the proxy ${proxy.host}`;
   return new SourceError(`cannot fetch ${address}${way}: ${reason} (${code})`, { hint, url: address, cause: error });
 }

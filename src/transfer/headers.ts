@@ -1,7 +1,7 @@
 export type Headers = Readonly<Record<string, string>>;
 
 /** What a `Content-Range: bytes first-last/total` header says; `total` is `undefined` for `*`. */
-export interface ContentRange {
+interface ContentRange {
   readonly first: bigint;
   readonly last: bigint;
   readonly total: bigint | undefined;

@@ -11,6 +11,9 @@ import { MOST_REDIRECTS, redirectLoop, redirectTarget } from './redirect.ts';
 import { backoffMs, isTransientStatus, pause, retryAfterMs, type Patience } from './retry.ts';
 import { streamBody } from './stream-body.ts';
 
+/** Answers without content, whose headers may still tell the coding that it would have. */
+const EMPTY_STATUSES: readonly number[] = [204, 304];
+
 /** What every HTTP request of one fetcher shares. */
 export interface HttpContext {
   readonly dispatchers: Dispatchers;
@@ -24,7 +27,7 @@ export interface HttpContext {
  * choose a coding itself. Resolves with any status; once a body has begun, its failure is the caller's to mend.
  */
 export async function fetchHttp(url: URL, request: FetchRequest, context: HttpContext): Promise<FetchResponse> {
-  let address = splitCredentials(url);
+  let address = firstAddress(url, request);
   for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
     const response = await fetchPatiently(address, request, context);
     const target = redirectOf(address, response, request);
@@ -32,7 +35,13 @@ export async function fetchHttp(url: URL, request: FetchRequest, context: HttpCo
     response.discard();
     address = target;
   }
-  throw redirectLoop(splitCredentials(url).url);
+  throw redirectLoop(url);
+}
+
+/** Credentials travel in the address alone, so that a redirect cannot carry them to another origin. */
+function firstAddress(url: URL, request: FetchRequest): Address {
+  const address = splitCredentials(url);
+  return { ...address, authorization: address.authorization ?? request.headers?.['authorization'] };
 }
 
 function redirectOf(from: Address, response: FetchResponse, request: FetchRequest): Address | undefined {
@@ -91,7 +100,7 @@ async function send(address: Address, request: FetchRequest, context: HttpContex
     headers: {
       'user-agent': context.userAgent,
       'accept-encoding': choosesCoding(request) ? 'identity' : 'gzip',
-      ...request.headers,
+      ...withoutHeaders(request.headers ?? {}, ['authorization']),
       ...(authorization === undefined ? {} : { authorization }),
     },
     headersTimeout: context.timeouts.headersMs,
@@ -106,8 +115,7 @@ function toResponse(answer: Answer, { url }: Address, request: FetchRequest, rou
   body.on('error', ignore);
   const headers = flattenHeaders(answer.headers);
   const failed = { url, proxy: route.proxy, signal: request.signal };
-  const coding = contentCoding(headers);
-  if (choosesCoding(request) || coding === 'identity') {
+  if (choosesCoding(request) || contentCoding(headers) === 'identity' || EMPTY_STATUSES.includes(status)) {
     return { status, headers, url, body: streamBody(body, failed), discard: () => discard(body) };
   }
   return { status, url, ...decoded(body, headers, failed), discard: () => discard(body) };

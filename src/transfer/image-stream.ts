@@ -23,7 +23,7 @@ export interface ImageStream {
 }
 
 /** Counts breaks without progress, and how far the transfer has come at best. */
-export interface Endurance {
+interface Endurance {
   failures: number;
   furthestBytes: bigint;
 }

@@ -44,12 +44,27 @@ describe('image transfer over HTTP', () => {
     expect(bench.heads.map((head) => head.equals(fixture.image.subarray(0, HEAD_BYTES)))).to.deep.equal([true]);
   });
 
-  it('stops when the first bytes are refused, having written nothing', async () => {
+  it('reads nothing behind the first bytes until the sink is open, and nothing at all when it is refused', async () => {
     const refusal = new TrustError("cannot accept image 'x': it names a backing file");
+    const reads: string[] = [];
+    const body = async function* () {
+      try {
+        for (let start = 0; start < FULL; start += HEAD_BYTES / 2) {
+          reads.push(`read from ${start}`);
+          yield fixture.image.subarray(start, start + HEAD_BYTES / 2);
+        }
+      } finally {
+        reads.push('closed');
+      }
+    };
+    const url = new URL(bench.server.url);
+    const fetcher = { fetch: async () => ({ status: 200, headers: {}, url, body: body(), discard: () => {} }) };
     const openSink = async (): Promise<never> => {
+      reads.push('open');
       throw refusal;
     };
-    expect(await rejectionOf(bench.transfer({ openSink }))).to.equal(refusal);
+    expect(await rejectionOf(bench.transfer({ openSink }, { fetcher }))).to.equal(refusal);
+    expect(reads).to.deep.equal(['read from 0', 'read from 32768', 'open', 'closed']);
   });
 
   it('passes on what a sink throws, and aborts the sink', async () => {

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import {
   createServer,
   type IncomingHttpHeaders,
@@ -9,7 +8,7 @@ import {
 import { join, normalize } from 'node:path';
 import { Readable } from 'node:stream';
 
-import { BodyBreak, findFault, type Body, type Fault } from './http-fault.ts';
+import { BodyBreak, findFault, type Body, type Break, type Fault } from './http-fault.ts';
 import { listenOnLoopback } from './loopback.ts';
 import { representFile, type Representation } from './static-file.ts';
 
@@ -138,17 +137,33 @@ function adjustHeaders(headers: Readonly<Record<string, string>>, faults: readon
 }
 
 async function send(body: Body, response: ServerResponse, entry: Request): Promise<void> {
-  const { socket } = response;
   try {
     for await (const chunk of body.chunks) {
       entry.bytes += chunk.length;
-      if (!response.write(chunk)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+      if (!response.write(chunk)) await drained(response);
       if (response.destroyed) return;
     }
     response.end();
   } catch (error) {
     if (!(error instanceof BodyBreak)) throw error;
-    if (error.how === 'end') socket?.destroySoon();
-    if (error.how === 'reset') socket?.resetAndDestroy();
+    await breakOff(response, error.how);
   }
+}
+
+async function breakOff(response: ServerResponse, how: Break): Promise<void> {
+  const { socket } = response;
+  if (response.writableNeedDrain) await drained(response);
+  if (how === 'end') socket?.destroySoon();
+  if (how === 'reset') socket?.resetAndDestroy();
+}
+
+/** Settles when more may be written, or nothing can be any more. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      response.off('drain', settle).off('close', settle);
+      resolve();
+    };
+    response.on('drain', settle).on('close', settle);
+  });
 }

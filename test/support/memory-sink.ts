@@ -1,6 +1,6 @@
 import type { ImageSink } from '../../src/core/ports.ts';
 
-export type SinkState = 'open' | 'finished' | 'aborted';
+type SinkState = 'open' | 'finished' | 'aborted';
 
 /** An `ImageSink` that keeps what it was given, and how it ended. */
 export interface MemorySink extends ImageSink {

@@ -51,7 +51,7 @@ export function digestOf(bytes: Uint8Array, algorithm: Digest['algorithm'] = 'sh
   return { algorithm, hex: createHash(algorithm).update(bytes).digest('hex') };
 }
 
-export interface FetchedDocument {
+interface FetchedDocument {
   readonly status: number;
   readonly text: string;
 }
