@@ -9,6 +9,7 @@ import { decodeJournal, encodeLine, type JournalContent, type JournalEntry } fro
 const MAX_BYTES = 64 * 1024 * 1024;
 const FILE_MODE = 0o640;
 const HEADER = encodeLine({ type: 'format' });
+const EMPTY: JournalContent = { open: new Map(), lastId: 0, wholeBytes: HEADER.length };
 
 /**
  * Opens the journal of a pool for writing, and makes it if it is not there. What a crash tore at its end is cut off, and
@@ -17,13 +18,12 @@ const HEADER = encodeLine({ type: 'format' });
  * @throws IntegrityError naming file and line when it is damaged: set it aside; FailureError for a newer format.
  */
 export async function openJournal(path: string): Promise<Journal> {
-  const content = await readContent(path);
-  if (content === undefined || content.open.size === 0) {
-    await writeFileAtomic(path, HEADER, { mode: FILE_MODE });
-    return new Journal(path, await openFile(path), { open: new Map(), lastId: 0, wholeBytes: HEADER.length });
-  }
+  const found = await readContent(path);
+  if (found === undefined || found.wholeBytes === 0) await writeFileAtomic(path, HEADER, { mode: FILE_MODE });
+  const content = found !== undefined && found.open.size > 0 ? found : EMPTY;
   const handle = await openFile(path);
   try {
+    // What stays is a beginning of what was there, so this is atomic, and needs no space on a disk that may be full.
     await handle.truncate(content.wholeBytes);
     await handle.datasync();
     return new Journal(path, handle, content);

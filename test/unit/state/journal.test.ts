@@ -93,6 +93,18 @@ describe('journal', () => {
     expect(await journal.note(7, {}).catch((error: unknown) => String(error))).to.equal('Error: intent 7 is not open');
   });
 
+  it('takes nothing more once it could neither write nor cut back', async () => {
+    const journal = await openJournal(at('journal'));
+    await journal.begin(FETCH);
+    await journal.close();
+    const messages = [await rejection(journal.begin(PUBLISH)), await rejection(journal.begin(PUBLISH))].map(String);
+    expect(messages).to.deep.equal([
+      `FailureError: cannot write journal '${at('journal')}': EBADF`,
+      `FailureError: cannot write journal '${at('journal')}' after an earlier failure`,
+    ]);
+    expect(journal.openIntents()).to.deep.equal([{ id: 1, intent: FETCH, notes: {} }]);
+  });
+
   it('ignores a torn end, cuts it off and goes on', async () => {
     await (await opened()).begin(FETCH);
     const whole = await readFile(at('journal'));
