@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { IntegrityError } from '../errors.ts';
 import { errnoCode, fileError } from './file-error.ts';
+import { listDirectory } from './listing.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
@@ -58,12 +59,8 @@ export async function removeFileDurably(path: string): Promise<void> {
  * temporary file of a living writer would be taken too.
  */
 export async function removeTemporaryFiles(dir: string): Promise<void> {
-  const names = await readdir(dir).catch((cause: unknown) => {
-    if (errnoCode(cause) === 'ENOENT') return [];
-    throw fileError(`cannot read directory '${dir}'`, cause);
-  });
-  for (const name of names.filter((candidate) => TEMPORARY_NAME.test(candidate))) {
-    await removeFileDurably(join(dir, name));
+  for (const { name } of await listDirectory(dir)) {
+    if (TEMPORARY_NAME.test(name)) await removeFileDurably(join(dir, name));
   }
 }
 

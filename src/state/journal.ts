@@ -9,6 +9,7 @@ import { decodeJournal, encodeLine, type JournalContent, type JournalEntry } fro
 const MAX_BYTES = 64 * 1024 * 1024;
 const FILE_MODE = 0o640;
 const HEADER = encodeLine({ type: 'format' });
+const EMPTY: JournalContent = { open: new Map(), lastId: 0, wholeBytes: HEADER.length };
 
 /**
  * Opens the journal of a pool for writing, and makes it if it is not there. What a crash tore at its end is cut off, and
@@ -17,13 +18,12 @@ const HEADER = encodeLine({ type: 'format' });
  * @throws IntegrityError naming file and line when it is damaged: set it aside; FailureError for a newer format.
  */
 export async function openJournal(path: string): Promise<Journal> {
-  const content = await readContent(path);
-  if (content === undefined || content.open.size === 0) {
-    await writeFileAtomic(path, HEADER, { mode: FILE_MODE });
-    return new Journal(path, await openFile(path), { open: new Map(), lastId: 0, wholeBytes: HEADER.length });
-  }
+  const found = await readContent(path);
+  if (found === undefined || found.wholeBytes === 0) await writeFileAtomic(path, HEADER, { mode: FILE_MODE });
+  const content = found !== undefined && found.open.size > 0 ? found : EMPTY;
   const handle = await openFile(path);
   try {
+    // What stays is a beginning of what was there, so this is atomic, and needs no space on a disk that may be full.
     await handle.truncate(content.wholeBytes);
     await handle.datasync();
     return new Journal(path, handle, content);
@@ -47,7 +47,7 @@ export class Journal {
   #lastId: number;
   #size: number;
   #isBroken = false;
-  #lastAppend: Promise<void> = Promise.resolve();
+  #lastTurn: Promise<unknown> = Promise.resolve();
 
   constructor(path: string, handle: FileHandle, content: JournalContent) {
     this.#path = path;
@@ -64,34 +64,39 @@ export class Journal {
 
   /** Notes an intent and returns its id. The act may start once the promise resolves: the note is then durable. */
   async begin(intent: JournalIntent): Promise<number> {
-    this.#lastId += 1;
-    const id = this.#lastId;
-    await this.#append({ type: 'begin', id, intent }, true);
-    this.#open.set(id, { id, intent, notes: {} });
-    return id;
+    return await this.#inTurn(async () => {
+      const id = this.#lastId + 1;
+      await this.#append({ type: 'begin', id, intent }, true);
+      this.#lastId = id;
+      this.#open.set(id, { id, intent, notes: {} });
+      return id;
+    });
   }
 
   /** Adds facts to an open intent; a later fact replaces an earlier one of the same name. */
   async note(id: number, data: JournalNotes): Promise<void> {
-    this.#lookUp(id);
-    // Not synced: a lost note costs a fresh download, a sync per note would cost time in every run.
-    await this.#append({ type: 'note', id, data }, false);
-    const known = this.#lookUp(id);
-    this.#open.set(id, { ...known, notes: { ...known.notes, ...data } });
+    await this.#inTurn(async () => {
+      const known = this.#lookUp(id);
+      // Not synced: a lost note costs a fresh download, a sync per note would cost time in every run.
+      await this.#append({ type: 'note', id, data }, false);
+      this.#open.set(id, { ...known, notes: { ...known.notes, ...data } });
+    });
   }
 
   /** Closes an intent. Only for what is wholly and durably done. */
   async done(id: number): Promise<void> {
-    const { intent } = this.#lookUp(id);
-    // A lost `done` is harmless where doing the same again is: then the next sync of the file is soon enough. A deletion
-    // done again could hit a new volume that took the name.
-    await this.#append({ type: 'done', id }, intent.kind === 'delete');
-    this.#open.delete(id);
+    await this.#inTurn(async () => {
+      const { intent } = this.#lookUp(id);
+      // A lost `done` is harmless where doing the same again is: then the next sync of the file is soon enough. A
+      // deletion done again could hit a new volume that took the name.
+      await this.#append({ type: 'done', id }, intent.kind === 'delete');
+      this.#open.delete(id);
+    });
   }
 
   /** Waits for appends under way and closes the file. */
   async close(): Promise<void> {
-    await this.#lastAppend;
+    await this.#lastTurn;
     await this.#handle.close();
   }
 
@@ -101,15 +106,16 @@ export class Journal {
     return known;
   }
 
-  /** One append at a time: lines never mix. */
-  async #append(entry: JournalEntry, isSynced: boolean): Promise<void> {
-    const append = this.#lastAppend.then(() => this.#write(encodeLine(entry), isSynced));
-    this.#lastAppend = append.catch(() => undefined);
-    await append;
+  /** One entry at a time: lines never mix, and each is checked against all that stand before it. */
+  async #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const turn = this.#lastTurn.then(task);
+    this.#lastTurn = turn.catch(() => undefined);
+    return await turn;
   }
 
-  async #write(line: Buffer, isSynced: boolean): Promise<void> {
+  async #append(entry: JournalEntry, isSynced: boolean): Promise<void> {
     if (this.#isBroken) throw new FailureError(`cannot write journal '${this.#path}' after an earlier failure`);
+    const line = encodeLine(entry);
     try {
       await this.#writeWhole(line);
       if (isSynced) await this.#handle.datasync();

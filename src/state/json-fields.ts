@@ -29,11 +29,13 @@ export function checkFormatVersion(object: JsonObject, supported: number): void 
   });
 }
 
+/** A text. @throws IntegrityError naming the field, as all readers here do when it is missing or something else. */
 export function stringField(object: JsonObject, name: string): string {
   const value = field(object, name);
   return typeof value === 'string' ? value : refuse(object, name, 'a string');
 }
 
+/** A text, or `undefined` where the field is missing. */
 export function optionalStringField(object: JsonObject, name: string): string | undefined {
   return field(object, name) === undefined ? undefined : stringField(object, name);
 }
@@ -52,28 +54,34 @@ export function bytesField(object: JsonObject, name: string): bigint {
   return /^(?:0|[1-9]\d{0,18})$/.test(value) ? BigInt(value) : refuse(object, name, 'a number of bytes');
 }
 
+/** A number of bytes, or `undefined` where the field is missing. */
 export function optionalBytesField(object: JsonObject, name: string): bigint | undefined {
   return field(object, name) === undefined ? undefined : bytesField(object, name);
 }
 
+/** An object inside the object. */
 export function objectField(object: JsonObject, name: string): JsonObject {
   return toObject(field(object, name), `${object.where}: field '${name}'`);
 }
 
+/** A list of texts. */
 export function stringListField(object: JsonObject, name: string): readonly string[] {
   const value = field(object, name);
   return Array.isArray(value) && value.every(isString) ? value : refuse(object, name, 'a list of strings');
 }
 
+/** An object of texts. */
 export function flatField(object: JsonObject, name: string): FlatItem {
   return toFlatItem(objectField(object, name));
 }
 
+/** An identity, as an object of product and version. Whether it makes a name is not checked. */
 export function identityField(object: JsonObject, name: string): Identity {
   const identity = objectField(object, name);
   return { product: stringField(identity, 'product'), version: stringField(identity, 'version') };
 }
 
+/** A checksum of a known algorithm, with the length it must have. */
 export function digestField(object: JsonObject, name: string): Digest {
   const digest = objectField(object, name);
   const algorithm = stringField(digest, 'algorithm');
@@ -84,6 +92,7 @@ export function digestField(object: JsonObject, name: string): Digest {
   return { algorithm, hex };
 }
 
+/** A checksum, or `undefined` where the field is missing. */
 export function optionalDigestField(object: JsonObject, name: string): Digest | undefined {
   return field(object, name) === undefined ? undefined : digestField(object, name);
 }

@@ -41,7 +41,7 @@ export class Lock {
 /**
  * Takes the lock on a pool's state, without waiting. What a dead holder left in the file does not count.
  *
- * @throws LockedError naming the holder; IntegrityError when `path` is no regular file; NoSpaceError, FailureError.
+ * @throws LockedError naming the holder; IntegrityError when `path` is no regular file; FailureError.
  */
 export async function acquireLock(path: string, owner: LockOwner): Promise<Lock> {
   const fd = lockFile(path);
@@ -49,11 +49,10 @@ export async function acquireLock(path: string, owner: LockOwner): Promise<Lock>
   try {
     ftruncateSync(fd);
     writeSync(fd, `${JSON.stringify(owner)}\n`, 0);
-    return new Lock(fd);
-  } catch (cause) {
-    closeSync(fd);
-    throw fileError(`cannot write lock file '${path}'`, cause);
+  } catch {
+    // The lock holds without its text, and a full disk must not keep the one away who wants to clear it.
   }
+  return new Lock(fd);
 }
 
 /** The locked descriptor of the file that is at `path` now; `undefined` when somebody else holds it. */

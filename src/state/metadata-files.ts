@@ -4,7 +4,7 @@ import type { FlatItem } from '../core/filter.ts';
 import { decodeMetadataName, encodeMetadataName, type Identity } from '../core/identity.ts';
 import { IntegrityError, PoolkeeperError } from '../errors.ts';
 import { readFileBounded, removeFileDurably, removeTemporaryFiles, writeFileAtomic } from './atomic-file.ts';
-import { fileError } from './file-error.ts';
+import { errnoCode, fileError } from './file-error.ts';
 import { parseJsonObject, toFlatItem } from './json-fields.ts';
 import { attempt, listDirectory, type UnreadableFile } from './listing.ts';
 import { setAside } from './set-aside.ts';
@@ -95,7 +95,8 @@ export async function removeMetadataStaging(dir: string): Promise<void> {
     const stagingDir = join(dir, entry.name);
     await removeTemporaryFiles(stagingDir);
     await rmdir(stagingDir).catch((cause: unknown) => {
-      throw fileError(`cannot remove directory '${stagingDir}'`, cause);
+      // Not all of it is ours, and it disturbs nobody.
+      if (errnoCode(cause) !== 'ENOTEMPTY') throw fileError(`cannot remove directory '${stagingDir}'`, cause);
     });
   }
 }

@@ -38,6 +38,19 @@ const ROLES: Readonly<Record<string, (path: string) => Promise<void>>> = {
       await journal.done(id);
     }
   },
+  /** Started with a limit on the size of files: writes end half-way, as on a full disk. */
+  async limited(path) {
+    const journal = await openJournal(path);
+    try {
+      for (;;) await journal.begin({ kind: 'publish', identity: { product: 'p'.repeat(100), version: '1' } });
+    } catch (error) {
+      say(String(error));
+    }
+    await journal.done(1);
+    await writeFileAtomic(`${path}.file`, Buffer.alloc(FILE_BYTES), { mode: 0o640 }).catch((error: unknown) => {
+      say(String(error));
+    });
+  },
   async lock(path) {
     await acquireLock(path, {
       command: 'poolkeeper sync',

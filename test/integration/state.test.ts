@@ -1,6 +1,6 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -84,6 +84,24 @@ describe('state on disk', () => {
     for (const { id } of journal.openIntents()) await journal.done(id);
     expect(journal.openIntents()).to.deep.equal([]);
     await journal.close();
+  });
+
+  it('survives writes that end half-way: nothing torn stays, and what still fits is written', async () => {
+    const path = join(dir, 'journal');
+    await writeFile(`${path}.file`, 'old');
+    const command = ['--fsize=1024', process.execPath, VICTIM, 'limited', path];
+    const { stdout, stderr } = spawnSync('prlimit', command, { encoding: 'utf8' });
+    expect(stderr).to.equal('');
+    expect(stdout.split('\n')).to.deep.equal([
+      `FailureError: cannot write journal '${path}': EFBIG`,
+      `FailureError: cannot write '${path}.file': EFBIG`,
+      '',
+    ]);
+    const open = await readOpenIntents(path);
+    expect(open.map(({ id }) => id)).to.deep.equal(open.map((_, index) => index + 2));
+    expect(open).to.have.length.greaterThan(1);
+    expect(await readFile(`${path}.file`, 'utf8')).to.equal('old');
+    expect(await readdir(dir)).to.have.members(['journal', 'journal.file']);
   });
 
   it('is locked by one process at a time, and free as soon as the holder is killed', async () => {

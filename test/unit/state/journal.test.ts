@@ -93,6 +93,26 @@ describe('journal', () => {
     expect(await journal.note(7, {}).catch((error: unknown) => String(error))).to.equal('Error: intent 7 is not open');
   });
 
+  it('stays readable when one intent is closed twice and noted at the same time', async () => {
+    const journal = await opened();
+    const id = await journal.begin(DELETE);
+    const outcomes = await Promise.allSettled([journal.done(id), journal.note(id, { a: 'b' }), journal.done(id)]);
+    expect(outcomes.map(({ status }) => status)).to.deep.equal(['fulfilled', 'rejected', 'rejected']);
+    expect(await readOpenIntents(at('journal'))).to.deep.equal([]);
+  });
+
+  it('takes nothing more once it could neither write nor cut back', async () => {
+    const journal = await openJournal(at('journal'));
+    await journal.begin(FETCH);
+    await journal.close();
+    const messages = [await rejection(journal.begin(PUBLISH)), await rejection(journal.begin(PUBLISH))].map(String);
+    expect(messages).to.deep.equal([
+      `FailureError: cannot write journal '${at('journal')}': EBADF`,
+      `FailureError: cannot write journal '${at('journal')}' after an earlier failure`,
+    ]);
+    expect(journal.openIntents()).to.deep.equal([{ id: 1, intent: FETCH, notes: {} }]);
+  });
+
   it('ignores a torn end, cuts it off and goes on', async () => {
     await (await opened()).begin(FETCH);
     const whole = await readFile(at('journal'));

@@ -224,7 +224,10 @@ describe('removeMetadataStaging', () => {
     await mkdir(at('.poolkeeper-abcdef'));
     await writeFile(at('.poolkeeper-abcdef', '.0b8ae5b0-6e0f-4d3a-9a71-b2a1c39f8f6d.tmp'), '{');
     await symlink(at('other'), at('.poolkeeper-planted'));
+    await mkdir(at('.poolkeeper-foreign'));
+    await writeFile(at('.poolkeeper-foreign', 'precious'), '');
     await removeMetadataStaging(at());
-    expect(await readdir(at())).to.have.members([NAME, 'other', '.poolkeeper-planted']);
+    expect(await readdir(at())).to.have.members([NAME, 'other', '.poolkeeper-planted', '.poolkeeper-foreign']);
+    expect(await readdir(at('.poolkeeper-foreign'))).to.deep.equal(['precious']);
   });
 });
