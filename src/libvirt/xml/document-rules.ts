@@ -30,7 +30,12 @@ const VOLUME: readonly Rule[] = [
 ];
 
 const POOL: readonly Rule[] = [
-  { xpath: '/pool/source/device/@path', content: 'path', since: 'early', note: 'may be a volume of another pool' },
+  {
+    xpath: "/pool[not(starts-with(@type, 'iscsi'))]/source/device/@path",
+    content: 'path',
+    since: 'early',
+    note: 'may be a volume of another pool; for iSCSI it is the name of a target',
+  },
 ];
 
 // Exclusions stand first: where a rule selects the same place, the rule holds.

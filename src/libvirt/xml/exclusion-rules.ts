@@ -8,6 +8,7 @@ const LABELS: readonly Exclusion[] = [
   ['//title', 'free text of the administrator'],
   ['//description', 'free text of the administrator'],
   ['//seclabel', 'security label'],
+  ['//permissions/label', 'security label'],
   ['//resource/partition', 'control group'],
   ['//secret/@usage', 'label of a secret, often spelled like the path of its volume'],
   ['//cookies', 'secret values for an HTTP server'],
@@ -49,10 +50,9 @@ const SOCKETS: readonly Exclusion[] = [
 ];
 
 const CHARACTER_DEVICES: readonly Exclusion[] = CHARACTER_DEVICE_ELEMENTS.flatMap((element): readonly Exclusion[] => [
-  [
-    `//${element}[@type='unix' or @type='pty' or @type='pipe' or @type='spiceport']/source/@path`,
-    'socket, pseudo terminal or named pipe',
-  ],
+  [`//${element}[@type='unix']/source/@path`, 'socket'],
+  [`//${element}[@type='pty']/source/@path`, 'pseudo terminal'],
+  [`//${element}[@type='pipe']/source/@path`, 'named pipe'],
   [`//${element}[@type='nmdm']/source`, 'null modem'],
   [`//${element}[@type='dev']/source/@path[starts-with(., '/dev/')]`, 'character device'],
 ]);
@@ -64,7 +64,8 @@ const DEVICE_NODES: readonly Exclusion[] = [
   ["//interface/backend/@tap[starts-with(., '/dev/')]", 'network device'],
   ["//interface/backend/@vhost[starts-with(., '/dev/')]", 'network device'],
   ["//interface[@type='vdpa']/source/@dev", 'network device'],
-  ["//disk[@type='vhostvdpa' or @type='ctl']/source/@dev", 'device of another driver, not a volume'],
+  ["//disk[@type='vhostvdpa']/source/@dev", 'vDPA device'],
+  ["//disk[@type='ctl']/source/@dev", 'device of the CAM target layer'],
   ["//tpm/backend[@type='passthrough']/device/@path", 'TPM'],
   ['//gl/@rendernode', 'graphics device'],
   ['//acceleration/@rendernode', 'graphics device'],
@@ -89,7 +90,6 @@ const THEMSELVES: readonly Exclusion[] = [
   ['/volume/target/path', 'is the volume'],
   ['/pool/target/path', 'is the pool'],
   ["/pool[@type='netfs' or @type='gluster']/source/dir/@path", 'directory on the server'],
-  ["/pool[starts-with(@type, 'iscsi')]/source/device/@path", 'name of a target on the server'],
 ];
 
 const EXCLUSIONS: readonly Exclusion[] = [
