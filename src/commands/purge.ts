@@ -1,6 +1,6 @@
 import type { Argv, CommandModule } from 'yargs';
 import type { Verdict } from '../core/sweep-plan.ts';
-import { FailureError, IncompleteViewError, InUseError, PartialError } from '../errors.ts';
+import { FailureError, InUseError, PartialError } from '../errors.ts';
 import { recordDeletion } from '../execute/record-deletion.ts';
 import { executeSweep } from '../execute/sweep.ts';
 import { withdrawImage } from '../execute/withdraw-image.ts';
@@ -119,6 +119,6 @@ function assertComplete({ verdicts }: Judgement, { forceInUse }: PurgeArguments,
       hint: `'poolkeeper why VOLUME' shows what needs one; --force-in-use deletes them all the same`,
     });
   }
-  const unseen: IncompleteViewError | undefined = incompleteView(kept);
+  const unseen = incompleteView(kept);
   if (unseen !== undefined) throw unseen;
 }

@@ -29,11 +29,11 @@ export async function readHeader(node: DraftNode, sight: ImageSight): Promise<Fo
   const inspection = await inspectContent(node, sight);
   const document = `${node.label}, ${inspection.format} header`;
   const saved = inspection.savedDomainXml === undefined ? undefined : readXml(document, inspection.savedDomainXml);
-  const undecided = inspection.undecided === undefined ? [] : [undecidedImage(node, inspection)];
+  const doubt = inspection.undecided === undefined ? [] : [undecidedImage(node, inspection)];
   return {
     document,
     references: [...inspection.references, ...(saved?.references ?? [])],
-    blindSpots: [...undecided, ...(saved?.blindSpots ?? [])],
+    blindSpots: [...doubt, ...(saved?.blindSpots ?? [])],
   };
 }
 
@@ -60,7 +60,7 @@ async function inspectContent(node: DraftNode, sight: ImageSight): Promise<Image
       return await inspectImage(image, { runQemuImg: sight.qemuImg });
     } catch (error) {
       if (!(error instanceof FailureError)) throw error;
-      if (node.content.volume === undefined) return undecided(error);
+      if (node.content.volume === undefined) return unreadableImage(error);
     }
   }
   return inspectThroughLibvirt(node, sight.connection);
@@ -68,7 +68,7 @@ async function inspectContent(node: DraftNode, sight: ImageSight): Promise<Image
 
 async function inspectThroughLibvirt(node: DraftNode, connection: Connection): Promise<ImageInspection> {
   const { volume } = node.content;
-  if (volume === undefined) return undecided(new FailureError(`cannot read ${node.label}`));
+  if (volume === undefined) return unreadableImage(new FailureError(`cannot read ${node.label}`));
   const reader: ImageReader = {
     path: node.paths[0],
     read: (offset, length) => readVolume(connection, volume, { offset, length: BigInt(length) }),
@@ -91,7 +91,7 @@ async function readVolume(
   return Buffer.concat(chunks);
 }
 
-function undecided(error: PoolkeeperError): ImageInspection {
+function unreadableImage(error: PoolkeeperError): ImageInspection {
   const remedy = 'make it readable, or run poolkeeper as root on the host itself';
   return { format: 'unknown', references: [], undecided: error.message, remedy, savedDomainXml: undefined };
 }

@@ -2,13 +2,13 @@ import { readdir } from 'node:fs/promises';
 import { posix } from 'node:path';
 import type { BlindSpot } from '../core/reference.ts';
 import { networkTokensOfVolume, volumeToken } from '../core/reference-tokens.ts';
-import { PoolkeeperError } from '../errors.ts';
+import type { PoolkeeperError } from '../errors.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import { isNoStoragePool } from '../libvirt/error-codes.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import { listVolumes, type Volume } from '../libvirt/volume.ts';
 import type { Draft, DraftNode } from './draft.ts';
-import type { FileIdentifier } from './file-identity.ts';
+import type { FileIdentifier, FileIdentity } from './file-identity.ts';
 
 /** What is needed to look into pools. */
 export interface PoolSight {
@@ -26,6 +26,12 @@ export interface SeenVolume {
 
 /** Kinds of pools whose volumes are the files of one directory. */
 const DIRECTORY_POOLS: ReadonlySet<string> = new Set(['dir', 'fs', 'netfs', 'vstorage']);
+
+/** Volumes that hold a tree of files. */
+const DIRECTORY_VOLUMES: ReadonlySet<string> = new Set(['dir', 'netdir', 'ploop']);
+
+/** For volumes whose path is a name on a network. */
+const NOT_A_FILE: FileIdentity = { tokens: [], paths: [], state: 'other', entry: undefined };
 
 /**
  * Drafts a node for every volume of a pool, and for every file in its directory that libvirt does not list: overlays are
@@ -57,23 +63,17 @@ async function listVolumesOrNone(pool: StoragePool, connection: Connection) {
 }
 
 async function draftVolume(volume: Volume, pool: StoragePool, draft: Draft, sight: PoolSight): Promise<DraftNode> {
-  const hasPath = volume.path.startsWith('/');
-  const identity = hasPath ? await sight.files.identify(volume.path) : undefined;
-  return draft.add(identity?.entry ?? `${pool.name}/${volume.name}`, {
-    id: `${pool.name}/${volume.name}`,
-    label: `volume ${pool.name}/${volume.name}`,
-    tokens: [
-      ...(identity?.tokens ?? []),
-      ...tokensOfName(pool, volume.name),
-      ...networkTokensOfVolume(pool.type, volume),
-    ],
-    paths: [...(identity?.paths ?? [volume.path])],
-    isDirectory: ['dir', 'netdir', 'ploop'].includes(volume.type),
+  const id = `${pool.name}/${volume.name}`;
+  const identity = volume.path.startsWith('/') ? await sight.files.identify(volume.path) : NOT_A_FILE;
+  const isReadable = sight.isLocal && identity.state === 'file';
+  return draft.add(identity.entry ?? id, {
+    id,
+    label: `volume ${id}`,
+    tokens: [...identity.tokens, ...tokensOfName(pool, volume.name), ...networkTokensOfVolume(pool.type, volume)],
+    paths: [volume.path, ...identity.paths],
+    isDirectory: DIRECTORY_VOLUMES.has(volume.type),
     edges: [],
-    content: {
-      file: sight.isLocal && identity?.state === 'file' ? volume.path : undefined,
-      volume: { pool: pool.name, name: volume.name },
-    },
+    content: { file: isReadable ? volume.path : undefined, volume: { pool: pool.name, name: volume.name } },
   });
 }
 

@@ -1,6 +1,6 @@
 import { decodeVolumeName, encodeVolumeName, type Identity, identityText } from '../core/identity.ts';
 import type { ImageRecord } from '../core/record.ts';
-import { IntegrityError, PoolkeeperError } from '../errors.ts';
+import { IntegrityError, type PoolkeeperError } from '../errors.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import type { Volume } from '../libvirt/volume.ts';
 import { type MetadataFile, readMetadataFiles } from '../state/metadata-files.ts';

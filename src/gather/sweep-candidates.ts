@@ -1,4 +1,5 @@
 import { identityText } from '../core/identity.ts';
+import type { ImageStatus } from '../core/lifecycle.ts';
 import type { SweepCandidate } from '../core/sweep-plan.ts';
 import type { GatheredGraph } from './use-graph.ts';
 import type { ManagedVolume, PoolView } from './pool-view.ts';
@@ -10,6 +11,9 @@ export interface CandidateSplit {
   readonly causes: ReadonlyMap<string, string>;
 }
 
+/** Statuses in which an image only waits for its volume to go. */
+const DISCARDED: ReadonlySet<ImageStatus> = new Set<ImageStatus>(['pending_delete', 'killed', 'deleted']);
+
 /**
  * Parts the volumes of the view's pool. A volume is a candidate when it is managed and nobody is offered it; volumes
  * without a record count from `firstSeenAt`.
@@ -19,7 +23,7 @@ export interface CandidateSplit {
 export function splitCandidates(
   view: PoolView,
   gathered: GatheredGraph,
-  { firstSeenAt, isRetired }: { readonly firstSeenAt: number; isRetired(name: string): boolean },
+  { firstSeenAt, isRetired }: { readonly firstSeenAt: number; readonly isRetired: (name: string) => boolean },
 ): CandidateSplit {
   const candidates: SweepCandidate[] = [];
   const causes = new Map<string, string>();
@@ -43,13 +47,14 @@ function neededAt(volumeName: string, view: PoolView, firstSeenAt: number): numb
 
 function causeToStay({ volume, identity }: ManagedVolume, view: PoolView, isRetired: boolean): string | undefined {
   const key = identityText(identity);
-  const unknown =
-    view.unknown.get(key) ?? view.damaged.find((file) => identityText(file.identity) === key)?.error.message;
-  if (unknown !== undefined) return unknown;
-  if (isRetired) return undefined;
+  const unknown = view.unknown.get(key) ?? damageOf(key, view);
+  if (unknown !== undefined || isRetired) return unknown;
   if (view.metadata.has(key)) return `image ${key} is offered`;
-  const status = view.records.get(volume.name)?.status;
-  if (status === undefined || status === 'pending_delete' || status === 'killed' || status === 'deleted')
-    return undefined;
-  return status === 'active' ? `image ${key} is retained` : `image ${key} is ${status}`;
+  const status = view.records.get(volume.name)?.status ?? 'pending_delete';
+  if (DISCARDED.has(status)) return undefined;
+  return `image ${key} is ${status === 'active' ? 'retained' : status}`;
+}
+
+function damageOf(key: string, view: PoolView): string | undefined {
+  return view.damaged.find(({ identity }) => identityText(identity) === key)?.error.message;
 }
