@@ -10,7 +10,10 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 /** What must be there, how to see that it is, and the Debian package that brings it. */
 const NEEDED = [
   { package: 'libvirt-daemon', isThere: () => hasProgram('libvirtd') },
-  { package: 'libvirt-daemon-driver-qemu', isThere: () => hasLibrary('libvirt/connection-driver/libvirt_driver_qemu.so') },
+  {
+    package: 'libvirt-daemon-driver-qemu',
+    isThere: () => hasLibrary('libvirt/connection-driver/libvirt_driver_qemu.so'),
+  },
   { package: 'libvirt-clients', isThere: () => hasProgram('virsh') },
   { package: 'qemu-utils', isThere: () => hasProgram('qemu-img') },
   { package: 'qemu-system-x86', isThere: () => hasProgram('qemu-system-x86_64') },
@@ -24,7 +27,9 @@ installDebianPackages();
 function installNpmPackages() {
   const wanted = lockedVersions(join(root, 'package-lock.json'));
   const present = lockedVersions(join(root, 'node_modules/.package-lock.json'));
-  const missing = [...wanted].filter(([path, { version, optional }]) => !optional && present.get(path)?.version !== version);
+  const missing = [...wanted].filter(
+    ([path, { version, optional }]) => !optional && present.get(path)?.version !== version,
+  );
   if (missing.length === 0) return;
   say(`installing npm packages into node_modules (${wanted.size} locked)`);
   run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
@@ -41,7 +46,9 @@ function installDebianPackages() {
   if (missing.length === 0) return;
   const apt = aptCommand();
   if (apt === undefined) {
-    fail(`these programs are missing: install the packages ${missing.join(' ')} (on Debian: apt-get install ${missing.join(' ')})`);
+    fail(
+      `these programs are missing: install the packages ${missing.join(' ')} (on Debian: apt-get install ${missing.join(' ')})`,
+    );
   }
   say(`installing Debian packages: ${missing.join(' ')}`);
   run(apt[0], [...apt.slice(1), 'update', '-qq']);

@@ -1,0 +1,169 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { encodeMetadataName } from '../../src/core/identity.ts';
+import { type GpgHome, type GpgKey, openGpgHome } from './gpg.ts';
+import { type HttpServer, startHttpServer } from './http-server.ts';
+import { type PrivateLibvirtd, startPrivateLibvirtd } from './private-libvirtd.ts';
+import { createQcow2, qemuIo } from './qemu.ts';
+import { buildStream, productName, type ProductPlan } from './stream-builder.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../../bin/poolkeeper.js', import.meta.url));
+
+/** How a run of the program ended. */
+export interface Run {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/**
+ * Everything that one administrator's host consists of: a private libvirtd, a signed stream on loopback HTTP, and
+ * poolkeeper's own directories. One for a test file; `stop` it in an `after` hook.
+ */
+export class World {
+  readonly libvirtd: PrivateLibvirtd;
+  readonly server: HttpServer;
+  readonly key: GpgKey;
+  /** Its directory, apart from the daemon's. */
+  readonly root: string;
+  readonly #gpg: GpgHome;
+
+  private constructor(parts: {
+    libvirtd: PrivateLibvirtd;
+    server: HttpServer;
+    gpg: GpgHome;
+    key: GpgKey;
+    root: string;
+  }) {
+    this.libvirtd = parts.libvirtd;
+    this.server = parts.server;
+    this.#gpg = parts.gpg;
+    this.key = parts.key;
+    this.root = parts.root;
+  }
+
+  static async start(): Promise<World> {
+    const root = await mkdtemp(join(tmpdir(), 'pk-world-'));
+    await mkdir(join(root, 'mirror'));
+    const gpg = await openGpgHome();
+    const key = await gpg.createKey({ userId: 'Sample Cloud Image Builder' });
+    await writeFile(join(root, 'keyring.gpg'), await gpg.exportKeys([key]));
+    const [libvirtd, server] = await Promise.all([startPrivateLibvirtd(), startHttpServer(join(root, 'mirror'))]);
+    return new World({ libvirtd, server, gpg, key, root });
+  }
+
+  async stop(): Promise<void> {
+    await this.server.stop();
+    await this.libvirtd.stop();
+    await this.#gpg.close();
+    await rm(this.root, { recursive: true, force: true });
+  }
+
+  get mirror(): string {
+    return join(this.root, 'mirror');
+  }
+
+  get metadata(): string {
+    return join(this.root, 'metadata');
+  }
+
+  get poolPath(): string {
+    return join(this.libvirtd.root, 'images');
+  }
+
+  get keyring(): string {
+    return join(this.root, 'keyring.gpg');
+  }
+
+  /** Options that every command of this host is run with. */
+  get options(): readonly string[] {
+    return [
+      '--connect',
+      this.libvirtd.uri,
+      '--state-dir',
+      join(this.root, 'state'),
+      '--cache-dir',
+      join(this.root, 'cache'),
+      '--metadata-dir',
+      this.metadata,
+    ];
+  }
+
+  /** Publishes products, in place of what was published before. */
+  async publish(products: readonly ProductPlan[], updated = new Date()): Promise<void> {
+    await buildStream(this.mirror, { products, signer: this.key, updated });
+  }
+
+  /** Makes a qcow2 image with content of its own, and returns its path. */
+  async image(name: string, sizeBytes = 2 ** 20): Promise<string> {
+    const path = join(this.root, `${name}.img`);
+    await createQcow2(path, { sizeBytes: Math.max(sizeBytes, 65_536) });
+    const pattern = [...name].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 255, 7) + 1;
+    await qemuIo(path, `write -P ${Math.min(pattern, 255)} 0 ${sizeBytes}`);
+    return path;
+  }
+
+  /** Defines and starts the pool by way of libvirt, as an administrator might have. */
+  async createPool(name = 'uvtool'): Promise<void> {
+    await mkdir(this.poolPath, { recursive: true });
+    await this.libvirtd.give(this.poolPath);
+    await this.libvirtd.virsh('pool-define-as', name, 'dir', '--target', this.poolPath);
+    await this.libvirtd.virsh('pool-start', name);
+  }
+
+  /** Runs the program with the host's options. */
+  async poolkeeper(...args: readonly string[]): Promise<Run> {
+    return runProgram([...args, ...this.options], this.root);
+  }
+
+  /** `sync` from the host's own stream, deleting what is unused at once. */
+  async sync(...args: readonly string[]): Promise<Run> {
+    const source = ['--source', this.server.url, '--keyring', this.keyring];
+    return this.poolkeeper('sync', ...source, '--grace', '0', '--min-age', '0', ...args);
+  }
+
+  /** The names of the volumes in the pool, as libvirt lists them after a refresh. */
+  async volumes(pool = 'uvtool'): Promise<readonly string[]> {
+    await this.libvirtd.virsh('pool-refresh', pool);
+    const list = await this.libvirtd.virsh('vol-list', pool);
+    return list
+      .split('\n')
+      .flatMap((line) => line.trim().split(/\s{2,}/)[0] ?? [])
+      .filter((name) => name !== '')
+      .sort();
+  }
+
+  /** The name of the volume of one version. */
+  volumeName(release: string, serial: string): string {
+    return encodeMetadataName({ product: productName({ release, arch: 'amd64' }), version: serial });
+  }
+
+  /** The path of the volume of one version. */
+  volumePath(release: string, serial: string): string {
+    return join(this.poolPath, this.volumeName(release, serial));
+  }
+
+  /** A metadata file, parsed. */
+  async metadataOf(release: string, serial: string): Promise<unknown> {
+    return JSON.parse(await readFile(join(this.metadata, this.volumeName(release, serial)), 'utf8'));
+  }
+}
+
+/** Runs the program as it is installed; never rejects because of its exit status. */
+export function runProgram(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): Promise<Run> {
+  const environment = { PATH: process.env['PATH'], HOME: cwd, NO_COLOR: '1', ...env };
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [PROGRAM, ...args],
+      { cwd, env: environment, maxBuffer: 2 ** 26 },
+      (error, stdout, stderr) => {
+        const status = typeof error?.code === 'number' ? error.code : error === null ? 0 : -1;
+        resolve({ status, stdout, stderr });
+      },
+    );
+  });
+}
