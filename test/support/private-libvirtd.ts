@@ -122,11 +122,17 @@ export class PrivateLibvirtd {
     return new Error(`cannot start a private libvirtd; if packages are missing: ${PACKAGES}\n${log}`, { cause });
   }
 
+  /** A pid file may be older than the process that has the number now; only QEMU's own arguments name our directory. */
   async #qemuPids(): Promise<number[]> {
     const folder = join(this.root, 'run/libvirt/qemu/run');
     const names = await readdir(folder).catch(() => []);
-    const files = names.filter((name) => name.endsWith('.pid'));
-    return Promise.all(files.map(async (name) => Number(await readFile(join(folder, name), 'utf8'))));
+    const pids = [];
+    for (const name of names.filter((file) => file.endsWith('.pid'))) {
+      const pid = (await readFile(join(folder, name), 'utf8')).trim();
+      const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+      if (command.includes(this.root)) pids.push(Number(pid));
+    }
+    return pids;
   }
 }
 
