@@ -90,7 +90,7 @@ function* linesOf(bytes: Buffer): Generator<Line, undefined> {
 }
 
 function readHeaders(lines: Generator<Line, undefined>, document: string): void {
-  lines.next();
+  if (lines.next().value?.text.trimEnd() !== MESSAGE) throw refused(document, 'it is not signed');
   for (;;) {
     const line = lines.next().value;
     if (line === undefined) throw refused(document, 'it is cut off');

@@ -24,6 +24,7 @@ export interface FetchedDocument {
   readonly url: string;
   /** Of the bytes as served, in lower-case hex. */
   readonly sha256: string;
+  readonly sizeBytes: number;
   readonly signer: string | undefined;
   /** The server or a comparison said that it is what the cache had. */
   readonly isUnchanged: boolean;
@@ -83,5 +84,5 @@ async function accept(downloads: Downloads, context: DocumentContext): Promise<F
   for (const kept of downloads) {
     if (kept !== undefined && !kept.isFromCache) await cache?.write(kept.url, kept.document);
   }
-  return { url, sha256, signer, isUnchanged, content };
+  return { url, sha256, sizeBytes: document.bytes.length, signer, isUnchanged, content };
 }

@@ -67,6 +67,7 @@ export async function fetchStream(location: SourceLocation, context: StreamConte
     base: location.base,
     context: { ...context, authentication: authenticationOf(location, context) },
     seen: new Set(),
+    bytesLeft: LIMITS.streamBytes,
     documents: [],
     products: [],
     warnings: [],
@@ -81,6 +82,8 @@ interface Reader {
   readonly context: DocumentContext;
   /** Paths that were read, so that neither a loop nor a second mention reads one again. */
   readonly seen: Set<string>;
+  /** What the documents still to come may have together. */
+  bytesLeft: number;
   readonly documents: StreamDocument[];
   readonly products: AuthenticProducts[];
   readonly warnings: string[];
@@ -117,8 +120,9 @@ async function read(reader: Reader, target: Target): Promise<void> {
   }
   assertWithinLimits(reader, target, displayUrl(url));
   reader.seen.add(target.path);
-  const document = await fetchDocument(url, target.maxBytes, reader.context);
-  const { content, signer } = document;
+  const document = await fetchDocument(url, Math.min(target.maxBytes, reader.bytesLeft), reader.context);
+  const { content, signer, sizeBytes } = document;
+  reader.bytesLeft -= sizeBytes;
   reader.documents.push(describe(document));
   if (content.kind === 'products') {
     warnOfContentId(reader, target, document.url, content.contentId);

@@ -6,10 +6,16 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const UTF8_BYTE_ORDER_MARK: ReadonlySet<number> = new Set([0xef, 0xbb, 0xbf]);
 const LESS_THAN = 0x3c;
+const COMMA = 0x2c;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
 
 /**
- * Parses a document's bytes, after a scan has made sure that depth, number of objects and length of strings are such
+ * Parses a document's bytes, after a scan has made sure that depth, number of values and length of strings are such
  * that neither the parser nor a walk through the result can be made to exhaust this process.
  *
  * @throws SourceError that names the document.
@@ -23,9 +29,9 @@ export function parseBoundedJson(bytes: Uint8Array, document: string): unknown {
   }
 }
 
-/** Whether the first visible byte opens a tag: what captive portals, proxies and login pages answer with. */
+/** Whether the first byte that is no white space opens a tag: what captive portals, proxies and login pages answer with. */
 export function looksLikeHtml(bytes: Uint8Array): boolean {
-  return bytes.find((byte) => byte > 0x20 && byte < 0x80) === LESS_THAN;
+  return bytes.find((byte) => byte > 0x20 && !UTF8_BYTE_ORDER_MARK.has(byte)) === LESS_THAN;
 }
 
 /** The value as an object; what it should have been is named by its JSON path in the SourceError. */
@@ -56,17 +62,18 @@ function jsonPath(path: readonly string[]): string {
 
 function assertBounded(bytes: Uint8Array, document: string): void {
   let depth = 0;
-  let containers = 0;
+  let values = 0;
   for (let i = 0; i < bytes.length; i += 1) {
     const byte = bytes[i];
     if (byte === QUOTE) i = endOfString(bytes, i, document);
-    else if (byte === 0x7b || byte === 0x5b) {
+    else if (byte === COMMA) values += 1;
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+      values += 1;
       depth += 1;
-      containers += 1;
       if (depth > LIMITS.jsonDepth) throw excessive(document, 'is nested too deeply');
-      if (containers > LIMITS.jsonContainers) throw excessive(document, 'holds too many objects');
-    } else if (byte === 0x7d || byte === 0x5d) depth -= 1;
+    } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) depth -= 1;
   }
+  if (values > LIMITS.jsonValues) throw excessive(document, 'holds too many values');
 }
 
 function endOfString(bytes: Uint8Array, start: number, document: string): number {

@@ -2,11 +2,13 @@
 export const LIMITS = {
   indexBytes: 4 * 1024 * 1024,
   productsBytes: 64 * 1024 * 1024,
+  /** All documents of a stream together. */
+  streamBytes: 128 * 1024 * 1024,
   signatureBytes: 256 * 1024,
   /** A signed line beyond this is refused: gpg cuts lines at about 20,000 bytes, so tools would disagree on the text. */
   signedLineBytes: 16 * 1024,
-  /** Objects and arrays in one document: bounds products, versions and items at once. */
-  jsonContainers: 1_000_000,
+  /** Objects, arrays and commas in one document: bounds products, versions, items and tags at once. */
+  jsonValues: 4_000_000,
   jsonDepth: 64,
   jsonStringBytes: 64 * 1024,
   tagsPerLevel: 1_000,

@@ -148,14 +148,14 @@ async function writeItems(directory: string, stem: string, image: Buffer | strin
   if (typeof image === 'string') await copyFile(image, imagePath);
   else await writeFile(imagePath, image);
   const content = typeof image === 'string' ? await readFile(image) : image;
-  const items: Record<string, unknown> = { 'disk1.img': item('disk1.img', `${stem}.img`, content) };
-  for (const ftype of ['lxd.tar.xz', 'manifest', 'squashfs', 'tar.gz']) {
+  const companions = ['lxd.tar.xz', 'manifest', 'squashfs', 'tar.gz'].map(async (ftype): Promise<[string, unknown]> => {
     const companion = Buffer.from(`${ftype} of ${stem}\n`);
     const path = ftype === 'lxd.tar.xz' ? `${stem}-lxd.tar.xz` : `${stem}.${ftype}`;
     await writeFile(join(directory, path), companion);
-    items[ftype] = item(ftype, path, companion);
-  }
-  return items;
+    return [ftype, item(ftype, path, companion)];
+  });
+  const disk = item('disk1.img', `${stem}.img`, content);
+  return { 'disk1.img': disk, ...Object.fromEntries(await Promise.all(companions)) };
 }
 
 function item(ftype: string, path: string, content: Buffer): Record<string, unknown> {

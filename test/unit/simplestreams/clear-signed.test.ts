@@ -49,6 +49,7 @@ describe('clear-signed documents', () => {
     ['with several Hash headers', GOOD.replace('\n\n', '\nHash: SHA256, SHA1\n\n'), 'accepted'],
     ['with nothing in them', '', 'it is not signed'],
     ['with a blank before them', ` ${GOOD}`, 'it is not signed'],
+    ['with text in their first line', GOOD.replace('MESSAGE-----', 'MESSAGE-----x'), 'it is not signed'],
     ['behind other text', `x\n${GOOD}`, 'text precedes the signed message'],
     ['with text behind them', `${GOOD}x`, 'text follows the signature'],
     [

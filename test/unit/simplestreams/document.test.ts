@@ -70,7 +70,8 @@ describe('parseDocument', () => {
 
   it('rejects what would exhaust this process', () => {
     expect(complaint('['.repeat(5_000_000))).to.equal('it is nested too deeply');
-    expect(complaint(`{"a":[${'{},'.repeat(1_000_000)}{}]}`)).to.equal('it holds too many objects');
+    expect(complaint(`{"a":[${'{},'.repeat(2_000_000)}{}]}`)).to.equal('it holds too many values');
+    expect(complaint(`[${'0,'.repeat(4_000_000)}0]`)).to.equal('it holds too many values');
     expect(complaint(JSON.stringify({ format: 'x\\"'.repeat(20_000) }))).to.equal('it holds a string that is too long');
     const tags = Object.fromEntries(Array.from({ length: 2_000 }, (_, n) => [`k${n}`, n]));
     expect(complaint({ ...products({}), ...tags })).to.equal('an object has too many tags');

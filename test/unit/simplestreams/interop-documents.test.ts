@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 
+import { matchesAll, parseFilter } from '../../../src/core/filter.ts';
 import { SourceError } from '../../../src/errors.ts';
 import { resolveItemUrl } from '../../../src/simplestreams/source.ts';
 import { BASE, INDEX, PRODUCT, downloads, failure, index, paths, products, readPlain, serve } from './reading.ts';
@@ -174,6 +175,16 @@ describe('interop statements on documents', () => {
       .that.includes({
         message: `cannot use ${INDEX}: $["_aliases"]["crsn"] has no alias "mars"`,
       });
+  });
+
+  it('15. lets filters on any tag select one product of a stream for two architectures', async () => {
+    const items = { 'disk1.img': { ftype: 'disk1.img' } };
+    const product = (arch: string): object => ({ arch, release: 'noble', versions: { v1: { items } } });
+    const tree = { 'noble:amd64': product('amd64'), 'noble:arm64': product('arm64') };
+    const stream = await readPlain(serve({ 'index.sjson': products({}, { products: tree }) }));
+    const filters = ['release=noble', 'arch=amd64'].map(parseFilter);
+    const selected = [...stream.items()].filter(({ tags }) => matchesAll(tags, filters));
+    expect(selected.map((item) => item.product)).to.deep.equal(['noble:amd64']);
   });
 
   it('39. delivers an item of any name, as cirros has them', async () => {

@@ -163,6 +163,12 @@ describe('interop statements on signatures', () => {
     );
   });
 
+  it('28. rejects a Hash header that is not that of the signature', async () => {
+    expect(await refusal(readDocument(good.replace(/^Hash: .*/m, 'Hash: SHA224'), { keyring }))).to.equal(
+      `cannot trust ${INDEX}: its Hash header does not fit its signature`,
+    );
+  });
+
   it('28. rejects control characters in a signed document', async () => {
     const document = await gpg.clearsign(`${PRODUCTS_TEXT}\f`, { keys: [key] });
     expect(await refusal(readDocument(document, { keyring }))).to.equal(

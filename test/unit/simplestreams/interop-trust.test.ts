@@ -179,6 +179,16 @@ describe('interop statements on trust', () => {
     expect(Buffer.from(cache.documents.get(INDEX)?.bytes ?? []).toString()).to.equal(good);
   });
 
+  it('35. replaces a verdict whose payload was damaged', async () => {
+    const fetcher = memoryFetcher({ [INDEX]: { body: good, etag: '"1"' } });
+    const cache = memoryDocumentCache();
+    const first = await read(fetcher, { keyring, cache });
+    const intact = new Map(cache.verdicts);
+    for (const [id, verdict] of intact) cache.verdicts.set(id, { ...verdict, payload: Buffer.from('{') });
+    expect([...(await read(fetcher, { keyring, cache })).items()]).to.deep.equal([...first.items()]);
+    expect([...cache.verdicts]).to.deep.equal([...intact]);
+  });
+
   it('35. does not keep the verdict on a signature that will expire', async () => {
     const at = new Date(NOW - 86_400_000);
     const document = await gpg.clearsign(PRODUCTS_TEXT, { keys: [key], at, extra: ['--default-sig-expire', '1y'] });
