@@ -151,6 +151,9 @@ const NO_REFERENCE: readonly (readonly [place: string, inner: string])[] = [
   ["os > initenv name='A'", '/a'],
   ['os > initdir', '/a'],
   ['os > cmdline', '/a'],
+  ['os > root', '/dev/ubda'],
+  ["devices > disk > privateData > qom name='/machine/peripheral/virtio-disk0'", ''],
+  ["devices > serial type='pty' tty='/dev/pts/1'", ''],
   ['bootloader_args', '/a'],
   ["devices > filesystem > target dir='/a'", ''],
   ["devices > filesystem type='bind' > source dir='/a'", ''],
@@ -239,6 +242,12 @@ describe('readReferences', () => {
       expect(found(domain(nest(place, inner)))).to.deep.equal([]);
     });
   }
+
+  it('names an RBD image with and without a namespace that stands beside it', () => {
+    const at = '/domain/devices/disk/source/@name';
+    const xml = domain(nest("devices > disk type='network'", "<source protocol='rbd' namespace='n' name='p/i@s'/>"));
+    expect(found(xml)).to.deep.equal([network('rbd', 'p/i', at), network('rbd', 'p/n/i', at)]);
+  });
 
   it('reads nothing below the end of a backing chain', () => {
     expect(found(domain('<devices><disk><backingStore/></disk></devices>'))).to.deep.equal([]);
