@@ -47,7 +47,7 @@ function addFinding(findings: Map<string, Finding>, finding: Finding): void {
 function readElement(element: Element, rules: ReadonlyMap<Node, Rule>, locate: Locate): readonly Finding[] {
   const findings: Finding[] = [];
   const add = (contents: readonly Content[], byRule: boolean, step: string): void => {
-    for (const content of contents) {
+    for (const content of contents.filter(({ value }) => value !== '')) {
       if (content.value.includes('\0')) throw refusal(`${locate(element)}${step} contains a NUL character`);
       findings.push({ reference: { ...content, evidence: locate(element) + step }, byRule });
     }
