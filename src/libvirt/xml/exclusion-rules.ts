@@ -29,6 +29,7 @@ const GUEST_SIDE: readonly Exclusion[] = [
   ['//os/initarg', 'its argument'],
   ['//os/initenv', 'its environment'],
   ['//os/initdir', 'its directory'],
+  ['//os/root', 'root device, as the guest kernel names it'],
   ['//os/cmdline', 'arguments of the guest kernel'],
   ['//bootloader_args', 'paths inside the guest image'],
   ['//filesystem/target', 'mount point inside the guest'],
@@ -52,6 +53,7 @@ const SOCKETS: readonly Exclusion[] = [
 const CHARACTER_DEVICES: readonly Exclusion[] = CHARACTER_DEVICE_ELEMENTS.flatMap((element): readonly Exclusion[] => [
   [`//${element}[@type='unix']/source/@path`, 'socket'],
   [`//${element}[@type='pty']/source/@path`, 'pseudo terminal'],
+  [`//${element}/@tty`, 'pseudo terminal'],
   [`//${element}[@type='pipe']/source/@path`, 'named pipe'],
   [`//${element}[@type='nmdm']/source`, 'null modem'],
   [`//${element}[@type='dev']/source/@path[starts-with(., '/dev/')]`, 'character device'],
@@ -59,7 +61,6 @@ const CHARACTER_DEVICES: readonly Exclusion[] = CHARACTER_DEVICE_ELEMENTS.flatMa
 
 // Named by place and, where the place may also hold a file, by the value.
 const DEVICE_NODES: readonly Exclusion[] = [
-  ['//console/@tty', 'pseudo terminal'],
   ["//rng/backend[@model='random'][starts-with(normalize-space(), '/dev/')]", 'source of entropy'],
   ["//interface/backend/@tap[starts-with(., '/dev/')]", 'network device'],
   ["//interface/backend/@vhost[starts-with(., '/dev/')]", 'network device'],
@@ -82,6 +83,7 @@ const CONFIGURATION: readonly Exclusion[] = [
   ['/domstatus/libDir', "run-time directory of libvirt's own"],
   ['/domstatus/channelTargetDir', "run-time directory of libvirt's own"],
   ['/domstatus/memoryBackingDir', "run-time directory of libvirt's own"],
+  ['//privateData/qom/@name', 'name of an object inside QEMU'],
 ];
 
 const THEMSELVES: readonly Exclusion[] = [

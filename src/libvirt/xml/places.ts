@@ -47,7 +47,7 @@ function addFinding(findings: Map<string, Finding>, finding: Finding): void {
 function readElement(element: Element, rules: ReadonlyMap<Node, Rule>, locate: Locate): readonly Finding[] {
   const findings: Finding[] = [];
   const add = (contents: readonly Content[], byRule: boolean, step: string): void => {
-    for (const content of contents) {
+    for (const content of contents.filter(({ value }) => value !== '')) {
       if (content.value.includes('\0')) throw refusal(`${locate(element)}${step} contains a NUL character`);
       findings.push({ reference: { ...content, evidence: locate(element) + step }, byRule });
     }
@@ -77,15 +77,23 @@ function readAttribute(element: Element, attribute: Attr, content: RuleContent |
   if (pool !== null && content !== 'nothing') return [{ kind: 'volume', value, pool }];
   const isSourceName = attribute.name === 'name' && element.localName === 'source';
   const protocol = isSourceName ? element.getAttribute('protocol') : null;
-  if (protocol !== null && content !== 'nothing')
-    return [{ kind: 'network', value: imageName(protocol, value), protocol }];
+  if (protocol !== null && content !== 'nothing') {
+    return imageNames(protocol, element).map((name) => ({ kind: 'network', value: name, protocol }));
+  }
   if (content === 'argument') return readArgument(value, previousArgument(element));
   return readValue(value, content);
 }
 
-/** `pool/image` or `pool/namespace/image`: a snapshot in an RBD name is part of its image. */
-function imageName(protocol: string, name: string): string {
-  return protocol === 'rbd' ? name.replace(/@[^/]*$/, '') : name;
+/**
+ * An RBD image is needed under any of its names: a snapshot is part of its image, and a namespace may stand inside the
+ * name (`pool/namespace/image`, libvirt 11.6) or beside it.
+ */
+function imageNames(protocol: string, source: Element): readonly string[] {
+  const name = source.getAttribute('name') ?? '';
+  if (protocol !== 'rbd') return [name];
+  const image = name.replace(/@[^/]*$/, '');
+  const namespace = source.getAttribute('namespace') ?? '';
+  return namespace === '' ? [image] : [image, image.replace('/', () => `/${namespace}/`)];
 }
 
 function previousArgument(element: Element): string | undefined {

@@ -151,6 +151,9 @@ const NO_REFERENCE: readonly (readonly [place: string, inner: string])[] = [
   ["os > initenv name='A'", '/a'],
   ['os > initdir', '/a'],
   ['os > cmdline', '/a'],
+  ['os > root', '/dev/ubda'],
+  ["devices > disk > privateData > qom name='/machine/peripheral/virtio-disk0'", ''],
+  ["devices > serial type='pty' tty='/dev/pts/1'", ''],
   ['bootloader_args', '/a'],
   ["devices > filesystem > target dir='/a'", ''],
   ["devices > filesystem type='bind' > source dir='/a'", ''],
@@ -240,16 +243,19 @@ describe('readReferences', () => {
     });
   }
 
+  it('names an RBD image with and without a namespace that stands beside it', () => {
+    const at = '/domain/devices/disk/source/@name';
+    const xml = domain(nest("devices > disk type='network'", "<source protocol='rbd' namespace='n' name='p/i@s'/>"));
+    expect(found(xml)).to.deep.equal([network('rbd', 'p/i', at), network('rbd', 'p/n/i', at)]);
+  });
+
   it('reads nothing below the end of a backing chain', () => {
     expect(found(domain('<devices><disk><backingStore/></disk></devices>'))).to.deep.equal([]);
   });
 
   it('skips empty leaves', () => {
-    expect(
-      found(
-        domain("<os><kernel> </kernel><loader/></os><devices><disk type='file'><source file=''/></disk></devices>"),
-      ),
-    ).to.deep.equal([]);
+    const disks = "<disk><source file=''/></disk><disk type='network'><source protocol='nbd' name=''/></disk>";
+    expect(found(domain(`<os><kernel> </kernel><loader/></os><devices>${disks}</devices>`))).to.deep.equal([]);
   });
 
   it('names the same thing once, with the place that a rule knows', () => {
