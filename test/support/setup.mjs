@@ -94,5 +94,6 @@ function say(text) {
 
 function fail(text) {
   process.stderr.write(`setup: error: ${text}\n`);
+  // oxlint-disable-next-line unicorn/no-process-exit -- a script of its own; nothing after a failed step makes sense
   process.exit(1);
 }

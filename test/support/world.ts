@@ -101,8 +101,8 @@ export class World {
   async image(name: string, sizeBytes = 2 ** 20): Promise<string> {
     const path = join(this.root, `${name}.img`);
     await createQcow2(path, { sizeBytes: Math.max(sizeBytes, 65_536) });
-    const pattern = [...name].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 255, 7) + 1;
-    await qemuIo(path, `write -P ${Math.min(pattern, 255)} 0 ${sizeBytes}`);
+    const pattern = Buffer.from(name).reduce((sum, byte) => (sum * 31 + byte) % 255, 7) + 1;
+    await qemuIo(path, `write -P ${pattern} 0 ${sizeBytes}`);
     return path;
   }
 
