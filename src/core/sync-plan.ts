@@ -109,9 +109,9 @@ function planRecorded(found: FoundImage): SyncStep | undefined {
   return isOffered ? planRefresh(image, offered, volumeName) : { action: 'offer', image, volumeName };
 }
 
-/** The source may change its tags (say, `supported`); the file follows, as uvtool's does. */
+/** The source may change an image's tags, say `supported`; then the file follows. When the document was written is no tag of an image. */
 function planRefresh(image: WantedImage, offered: OfferedMetadata, volumeName: string): SyncStep | undefined {
-  const isSame = Object.entries(image.tags).every(([key, value]) => offered.item[key] === value);
+  const isSame = Object.entries(image.tags).every(([key, value]) => key === 'updated' || offered.item[key] === value);
   return isSame ? undefined : { action: 'offer', image, volumeName };
 }
 
