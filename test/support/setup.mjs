@@ -32,7 +32,9 @@ function installNpmPackages() {
   );
   if (missing.length === 0) return;
   say(`installing npm packages into node_modules (${wanted.size} locked)`);
-  run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
+  // Not `npm ci`: it refuses the lock file when a registry lacks optional packages for other platforms. Like it, this installs
+  // the locked versions, checks their digests, and leaves the lock file as it is.
+  run('npm', ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
 }
 
 function lockedVersions(file) {
