@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
-import yargs from 'yargs';
+import yargs, { type CommandModule } from 'yargs';
 import type { CommandContext } from './commands/context.ts';
 import { keyringCommand } from './commands/keyring.ts';
 import { commonOptions } from './commands/options.ts';
 import { purgeCommand } from './commands/purge.ts';
 import { queryCommand } from './commands/query.ts';
 import { syncCommand } from './commands/sync.ts';
+import { nearMatches } from './core/near-match.ts';
 import { EXIT, type ExitStatus, InterruptedError, PoolkeeperError, UsageError } from './errors.ts';
 import { createReporter } from './report/reporter.ts';
 
@@ -44,7 +45,7 @@ function createParser(context: CommandContext) {
     .command(queryCommand(context))
     .command(purgeCommand(context))
     .command(keyringCommand(context))
-    .demandCommand(1, 'name a command')
+    .command(unknownCommand())
     .strict()
     .version(context.version)
     .help()
@@ -53,6 +54,28 @@ function createParser(context: CommandContext) {
     .fail((message, error) => {
       throw error ?? new UsageError(message, { hint: 'see poolkeeper --help' });
     });
+}
+
+/** For near matches of a mistyped command. */
+const COMMANDS = ['sync', 'query', 'purge', 'keyring'];
+
+/** Takes every word that is no command, whatever stands behind it, and says what was probably meant. */
+function unknownCommand(
+  commands: readonly CommandModule[],
+): CommandModule<object, { readonly word: string | undefined }> {
+  return {
+    command: '$0 [word]',
+    describe: false,
+    builder: (parser) => parser.positional('word', { type: 'string', hidden: true }).strict(false),
+    handler: ({ word }) => {
+      const see = 'see poolkeeper --help';
+      if (word === undefined) throw new UsageError('name a command', { hint: see });
+      const [near] = nearMatches(word, COMMANDS);
+      throw new UsageError(`there is no command '${word}'`, {
+        hint: near === undefined ? see : `did you mean '${near}'?`,
+      });
+    },
+  };
 }
 
 /** `--create-pool` takes a value only behind `=`; alone it must not swallow the word that follows. */

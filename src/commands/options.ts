@@ -10,6 +10,7 @@ export function commonOptions<T>(yargs: Argv<T>) {
       describe: 'libvirt URI; else LIBVIRT_DEFAULT_URI, else libvirt chooses',
     })
     .option('state-dir', { type: 'string', requiresArg: true, describe: 'where records, journal and lock are kept' })
+    .option('metadata-dir', { type: 'string', requiresArg: true, describe: 'where metadata files are kept' })
     .option('cache-dir', { type: 'string', requiresArg: true, describe: 'where fetched documents are kept' })
     .option('json', { type: 'boolean', default: false, describe: 'print one JSON object per line' })
     .option('quiet', { alias: 'q', type: 'boolean', default: false, describe: 'print only changes and failures' })
@@ -18,14 +19,12 @@ export function commonOptions<T>(yargs: Argv<T>) {
 
 /** Options of commands that work on one storage pool. */
 export function poolOptions<T>(yargs: Argv<T>) {
-  return yargs
-    .option('pool', {
-      type: 'string',
-      requiresArg: true,
-      default: 'uvtool',
-      describe: 'storage pool that holds the images',
-    })
-    .option('metadata-dir', { type: 'string', requiresArg: true, describe: 'where metadata files are kept' });
+  return yargs.option('pool', {
+    type: 'string',
+    requiresArg: true,
+    default: 'uvtool',
+    describe: 'storage pool that holds the images',
+  });
 }
 
 /** Options of commands that change something. */
@@ -55,6 +54,7 @@ export function sweepOptions<T>(yargs: Argv<T>) {
 export interface CommonArguments {
   readonly connect: string | undefined;
   readonly stateDir: string | undefined;
+  readonly metadataDir: string | undefined;
   readonly cacheDir: string | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
@@ -64,5 +64,4 @@ export interface CommonArguments {
 /** The values that `poolOptions` yields. */
 export interface PoolArguments extends CommonArguments {
   readonly pool: string;
-  readonly metadataDir: string | undefined;
 }

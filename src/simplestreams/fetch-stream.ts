@@ -108,7 +108,7 @@ function authenticationOf(location: SourceLocation, context: StreamContext): Aut
   const { keyring, clock, cache } = context;
   if (keyring !== undefined) return { keyring, clock, verdicts: cache };
   throw new TrustError(`cannot trust ${location.display}: there is no keyring to check its signatures with`, {
-    hint: 'add the key of its publisher: poolkeeper keyring add',
+    hint: "add the key of its publisher with 'poolkeeper keyring add', or name a file that holds it with --keyring",
   });
 }
 
