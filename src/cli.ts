@@ -60,9 +60,7 @@ function createParser(context: CommandContext) {
 const COMMANDS = ['sync', 'query', 'purge', 'keyring'];
 
 /** Takes every word that is no command, whatever stands behind it, and says what was probably meant. */
-function unknownCommand(
-  commands: readonly CommandModule[],
-): CommandModule<object, { readonly word: string | undefined }> {
+function unknownCommand(): CommandModule<object, { readonly word: string | undefined }> {
   return {
     command: '$0 [word]',
     describe: false,

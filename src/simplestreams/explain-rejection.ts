@@ -27,7 +27,9 @@ export async function explainRejection(
   // The library keeps packets of other versions as unparsed bytes; of an armored nothing it keeps none.
   if (packets.length === 0) return refused(document, 'it has no signature of an accepted version', { cause });
   const reasons = await Promise.all(packets.map(async (packet) => await reasonFor(packet, circumstances, openpgp)));
-  return refused(document, reasons.join('; '), { cause });
+  const hint =
+    "check that the address is the publisher's; 'poolkeeper keyring add' adds a key, --keyring names a file of keys";
+  return refused(document, reasons.join('; '), { cause, hint });
 }
 
 async function reasonFor(
