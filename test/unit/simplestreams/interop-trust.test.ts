@@ -110,7 +110,7 @@ describe('interop statements on trust', () => {
       .to.be.instanceOf(TrustError)
       .that.includes({
         message: `cannot trust ${BASE}: there is no keyring to check its signatures with`,
-        hint: 'add the key of its publisher: poolkeeper keyring add',
+        hint: "add the key of its publisher with 'poolkeeper keyring add', or name a file that holds it with --keyring",
       });
     expect(fetcher.requests).to.deep.equal([]);
   });
