@@ -106,7 +106,13 @@ function planRecorded(found: FoundImage): SyncStep | undefined {
     return { action: 'skip', image, volumeName, reason };
   }
   const isOffered = offered !== undefined && record.status === 'active';
+  if (!isOffered && isOfUnknownOrigin(record)) return { action: 'adopt', image, volumeName, otherwise: 'keep' };
   return isOffered ? planRefresh(image, offered, volumeName) : { action: 'offer', image, volumeName };
+}
+
+/** Nobody ever vouched for its content: the record only says that the volume was found. */
+function isOfUnknownOrigin({ provenance }: ImageRecord): boolean {
+  return provenance.digest === undefined && provenance.broughtBy !== 'uvtool';
 }
 
 /** The source may change its tags (say, `supported`); the file follows, as uvtool's does. */

@@ -129,7 +129,7 @@ export function concerns(blindSpot: BlindSpot, node: GraphNode): boolean {
   return blindSpot.concerns.some(({ value }) => isNamedIn(value, node) || node.paths.includes(value));
 }
 
-/** Orders nodes so that what stands on another comes before it; nodes of a cycle keep their order. */
+/** Orders nodes so that what stands on another comes before it; within a cycle there is no order. */
 export function overlaysFirst(nodes: readonly GraphNode[], resolver: Resolver): readonly GraphNode[] {
   const inSet = new Set(nodes);
   const ordered: GraphNode[] = [];
