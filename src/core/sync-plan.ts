@@ -115,9 +115,12 @@ function isOfUnknownOrigin({ provenance }: ImageRecord): boolean {
   return provenance.digest === undefined && provenance.broughtBy !== 'uvtool';
 }
 
-/** The source may change its tags (say, `supported`); the file follows, as uvtool's does. */
+/**
+ * The source may change its tags (say, `supported`); the file follows. The date of the document is no tag of the image:
+ * it changes with every export, and nothing else with it.
+ */
 function planRefresh(image: WantedImage, offered: OfferedMetadata, volumeName: string): SyncStep | undefined {
-  const isSame = Object.entries(image.tags).every(([key, value]) => offered.item[key] === value);
+  const isSame = Object.entries(image.tags).every(([key, value]) => key === 'updated' || offered.item[key] === value);
   return isSame ? undefined : { action: 'offer', image, volumeName };
 }
 
