@@ -105,12 +105,21 @@ export function mark(
       for (const node of resolver.targets(edge)) add(node, need);
     }
   };
+  let next = 0;
+  const follow = (): void => {
+    for (let entry = queue[next]; entry !== undefined; entry = queue[next]) {
+      next += 1;
+      reach(entry.node, entry.need);
+    }
+  };
   for (const root of graph.roots) reach(root, undefined);
+  // To the end before the kept nodes, so that a domain is named rather than an image on the way from it.
+  follow();
   for (const node of graph.nodes) {
     const cause = kept.get(node.id);
     if (cause !== undefined) add(node, { cause, link: undefined, parent: undefined });
   }
-  for (const { node, need } of queue) reach(node, need);
+  follow();
   return needs;
 }
 

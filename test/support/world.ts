@@ -127,9 +127,11 @@ export class World {
     });
   }
 
-  /** Empties pool, mirror and every directory of poolkeeper, and lets the server work well again. */
+  /** Removes all domains, empties pool, mirror and poolkeeper's directories, and lets the server work well again. */
   async reset(): Promise<void> {
     this.server.clearFaults();
+    const domains = await this.libvirtd.virsh('list', '--all', '--name');
+    for (const name of domains.split('\n').filter((line) => line !== '')) await this.libvirtd.virsh('undefine', name);
     for (const dir of [this.mirror, this.metadata, join(this.root, 'state'), join(this.root, 'cache')]) {
       await rm(dir, { recursive: true, force: true });
     }

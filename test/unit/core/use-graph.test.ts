@@ -61,6 +61,16 @@ describe('mark', () => {
     });
   });
 
+  it('names the root of a chain that leads through a kept node', () => {
+    const nodes = [volume('base'), volume('foreign', ['base']), volume('disk', ['foreign'])];
+    const kept = { foreign: 'kept', disk: 'kept' };
+    expect(causes(nodes, [domain('web1', 'disk')], kept)).to.deep.equal({
+      disk: 'web1',
+      foreign: 'web1',
+      base: 'web1',
+    });
+  });
+
   it('explains the way from the root, link by link', () => {
     const nodes = [volume('base'), volume('top', ['base'])];
     const need = marked(nodes, [domain('web1', 'top')]).get('base');
