@@ -219,7 +219,12 @@ export const PRODUCTS = 'com.ubuntu.cloud:released:download.json';
 export interface StreamDocument {
   [key: string]: unknown;
   index?: Record<string, Record<string, unknown>>;
-  products?: Record<string, { versions: Record<string, { items: Record<string, Record<string, unknown>> }> }>;
+  products?: Record<string, StreamProduct>;
+}
+
+interface StreamProduct {
+  [tag: string]: unknown;
+  versions: Record<string, { [tag: string]: unknown; items: Record<string, Record<string, unknown>> }>;
 }
 
 async function treeOf(path: string): Promise<Record<string, string>> {
