@@ -78,7 +78,12 @@ export class World {
     return join(this.root, 'keyring.gpg');
   }
 
-  /** Options that every command of this host is run with. */
+  /** The words that start a command of this host, for tests that bring their own terminal. */
+  commandLine(args: readonly string[]): readonly string[] {
+    return [process.execPath, PROGRAM, ...args, ...this.options];
+  }
+
+  /** Options that every command of this host is run with, unless the test says otherwise. */
   get options(): readonly string[] {
     return [
       '--connect',
@@ -176,7 +181,7 @@ export class World {
 
   /** Runs the program with the host's options. */
   async poolkeeper(...args: readonly string[]): Promise<Run> {
-    return runProgram([...args, ...this.options], this.root);
+    return runProgram([...this.options, ...args], this.root);
   }
 
   /** `sync` from the host's own stream, deleting what is unused at once. */
