@@ -40,7 +40,8 @@ function createParser(context: CommandContext) {
   return commonOptions(yargs())
     .scriptName('poolkeeper')
     .usage('$0 COMMAND [OPTION…]\n\nKeep a libvirt storage pool in step with published cloud images')
-    .parserConfiguration({ 'boolean-negation': false, 'duplicate-arguments-array': false })
+    .parserConfiguration({ 'boolean-negation': false })
+    .middleware(keepLast, true)
     .command(syncCommand(context))
     .command(queryCommand(context))
     .command(purgeCommand(context))
@@ -74,6 +75,16 @@ function unknownCommand(): CommandModule<object, { readonly word: string | undef
       });
     },
   };
+}
+
+/** What may be a list; of any other option that is given several times, the last counts. */
+const LISTS: ReadonlySet<string> = new Set(['_', 'filters']);
+
+/** The parser's own setting for this would keep only the last filter as well. */
+function keepLast(options: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (Array.isArray(value) && !LISTS.has(name)) options[name] = value.at(-1);
+  }
 }
 
 /** `--create-pool` takes a value only behind `=`; alone it must not swallow the word that follows. */

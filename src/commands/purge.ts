@@ -1,4 +1,5 @@
 import type { Argv, CommandModule } from 'yargs';
+import { identityText } from '../core/identity.ts';
 import type { Verdict } from '../core/sweep-plan.ts';
 import { FailureError, InUseError, PartialError } from '../errors.ts';
 import { recordDeletion } from '../execute/record-deletion.ts';
@@ -7,6 +8,7 @@ import { withdrawImage } from '../execute/withdraw-image.ts';
 import { type Judgement, judgePool } from '../gather/judge-pool.ts';
 import { confirm } from '../report/prompt.ts';
 import { incompleteView, reasonText, showSwept, showVerdicts, volumeText } from '../report/sweep-report.ts';
+import { removeMetadataFile } from '../state/metadata-files.ts';
 import type { CommandContext } from './context.ts';
 import { changeOptions, type PoolArguments, poolOptions } from './options.ts';
 import { repairState } from './repair-state.ts';
@@ -59,8 +61,13 @@ async function purge(session: LockedSession, options: PurgeArguments): Promise<v
   const judgement = await judge(session);
   const doomed = toDelete(judgement.verdicts, options).filter(({ action }) => action === 'delete');
   if (!(await isConfirmed(session, options, doomed.length))) throw new FailureError('nothing was purged');
-  for (const [name, { identity }] of judgement.view.managed) {
-    await withdrawImage({ identity, volumeName: name, record: judgement.view.records.get(name) }, environment);
+  const { managed, metadata, records } = judgement.view;
+  for (const [volumeName, { identity }] of managed) {
+    await withdrawImage({ identity, volumeName, record: records.get(volumeName) }, environment);
+  }
+  const held = new Set([...managed.values()].map(({ identity }) => identityText(identity)));
+  for (const [image, { identity }] of metadata) {
+    if (!held.has(image)) await removeMetadataFile(environment.paths.metadata, identity);
   }
   const outcomes = await executeSweep(doomed, {
     environment,

@@ -56,7 +56,7 @@ export async function readSource(session: Session, options: SourceArguments, fet
   });
   for (const warning of stream.warnings) reporter.warning(warning);
   if (!options.allowRollback) await assertNotRolledBack(session, stream);
-  const selection = selectNewest(stream.items(), filters);
+  const selection = selectNewest(stream.items(), filters, session.pool.type);
   if (selection.wanted.length + selection.refused.length === 0)
     throw nothingMatches(
       location,

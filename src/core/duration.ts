@@ -11,6 +11,9 @@ const UNITS: Readonly<Record<string, number>> = {
   w: 604_800_000,
 };
 
+/** A hundred years: any moment that far off can still be written as a date. */
+const LONGEST_MS = 36_500 * 86_400_000;
+
 /**
  * A period of time in milliseconds, from text such as `90`, `2h`, `1h30m` or `7d`. A plain number is in seconds.
  *
@@ -25,7 +28,10 @@ export function parseDuration(text: string, option: string): number {
       hint: 'write seconds, or a number with s, m, h, d or w, such as 2h or 1h30m',
     });
   }
-  return parts.reduce((sum, [, number = '', unit = '']) => sum + Number(number) * (UNITS[unit] ?? 0), 0);
+  const milliseconds = parts.reduce((sum, [, number = '', unit = '']) => sum + Number(number) * (UNITS[unit] ?? 0), 0);
+  if (milliseconds > LONGEST_MS)
+    throw new UsageError(`'${text}' is too long for ${option}`, { hint: 'at most 36500d' });
+  return milliseconds;
 }
 
 const SHOWN = [

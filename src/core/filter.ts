@@ -53,14 +53,19 @@ function testFor(operator: Operator, value: string, text: string): (found: strin
   return operator === '~' ? (found) => expression.test(found) : (found) => !expression.test(found);
 }
 
+/** What Python writes differently. Its anchors stay at the ends of the whole text, with `(?m)` too. */
+const PYTHON_TOKENS: Readonly<Record<string, string>> = {
+  '\\A': '(?<![^])',
+  '\\Z': '(?![^])',
+  '(?P<': '(?<',
+};
+
 /** Python's `re` dialect in JavaScript's words, as far as the two can be made to agree. */
 function translateExpression(source: string, text: string): RegExp {
   const flags = /^\(\?([ism]+)\)/.exec(source);
   const body = source
     .slice(flags?.[0].length ?? 0)
-    .replaceAll('\\A', '^')
-    .replaceAll('\\Z', '$')
-    .replaceAll('(?P<', '(?<');
+    .replaceAll(/\\.|\(\?P</gs, (token) => PYTHON_TOKENS[token] ?? token);
   try {
     return new RegExp(body, `u${flags?.[1] ?? ''}`);
   } catch (cause) {

@@ -23,14 +23,19 @@ const LONGEST_NAME = 250;
  * makes no file name.
  */
 export function encodeVolumeName(identity: Identity, poolType: string): string {
-  return poolType === 'dir' ? encodeMetadataName(identity) : encodePlainName(identity);
+  if (!isNameable(identity, poolType)) throw unnameable(identity);
+  return poolType === 'dir' ? base64Name(identity) : plainName(identity);
 }
 
 /** The name of the metadata file of an identity: always the base64 form, whatever the pool's type. */
 export function encodeMetadataName(identity: Identity): string {
-  const name = isEncodable(identity) ? base64Name(identity) : '';
-  if (name === '' || name.length > LONGEST_NAME) throw unnameable(identity);
-  return name;
+  return encodeVolumeName(identity, 'dir');
+}
+
+/** Whether `encodeVolumeName` has a name for an identity; its metadata file has to have one in any case. */
+export function isNameable(identity: Identity, poolType: string): boolean {
+  if (!isEncodable(identity) || base64Name(identity).length > LONGEST_NAME) return false;
+  return poolType === 'dir' || decodePlainName(plainName(identity))?.product === identity.product;
 }
 
 /** The identity in a volume's name; `undefined` for every name that is not exactly one of uvtool's. */
@@ -51,12 +56,8 @@ export function identityText({ product, version }: Identity): string {
   return `${product} ${version}`;
 }
 
-function encodePlainName(identity: Identity): string {
-  // Its metadata file has to be nameable too.
-  encodeMetadataName(identity);
-  const name = `${PLAIN_PREFIX}${identity.product}__${identity.version}`;
-  if (decodePlainName(name)?.product !== identity.product) throw unnameable(identity);
-  return name;
+function plainName({ product, version }: Identity): string {
+  return `${PLAIN_PREFIX}${product}__${version}`;
 }
 
 function isEncodable({ product, version }: Identity): boolean {

@@ -18,8 +18,7 @@ export function massRemoval(held: readonly HeldImage[], doomed: ReadonlySet<stri
   const isDoomed = ({ identity }: HeldImage): boolean => doomed.has(identityText(identity));
   const offeredProducts = new Set(held.filter(({ isOffered }) => isOffered).map(({ identity }) => identity.product));
   const survivingSources = new Set(held.filter((image) => !isDoomed(image)).map(({ source }) => source));
-  const lost = held.find(
-    (image) => isDoomed(image) && !survivingSources.has(image.source) && !offeredProducts.has(image.identity.product),
-  );
-  return lost?.source === undefined ? undefined : `it would delete everything that ${lost.source} offered`;
+  const lost = held.filter((image) => isDoomed(image) && !offeredProducts.has(image.identity.product));
+  const source = lost.map((image) => image.source).find((name) => name !== undefined && !survivingSources.has(name));
+  return source === undefined ? undefined : `it would delete everything that ${source} offered`;
 }

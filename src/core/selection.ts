@@ -1,6 +1,6 @@
 import { UsageError } from '../errors.ts';
 import { type Filter, type FlatItem, matchesAll, parseFilter } from './filter.ts';
-import { type Identity, identityText } from './identity.ts';
+import { type Identity, isNameable } from './identity.ts';
 import type { Digest } from './record.ts';
 import { compareVersions } from './version.ts';
 
@@ -57,8 +57,10 @@ export function syncFilters(texts: readonly string[], architecture: string): rea
 /**
  * The images to hold: of each product that has items left after filtering, the item of its newest version. Filters come
  * first, so a version without matching items does not count. Products of the same name in several documents are one.
+ *
+ * @param poolType libvirt's word; it decides which names volumes can have.
  */
-export function selectNewest(items: Iterable<OfferedItem>, filters: readonly Filter[]): Selection {
+export function selectNewest(items: Iterable<OfferedItem>, filters: readonly Filter[], poolType: string): Selection {
   const newest = new Map<string, OfferedItem[]>();
   for (const item of items) {
     if (item.path === undefined || !matchesAll(item.tags, filters)) continue;
@@ -67,7 +69,7 @@ export function selectNewest(items: Iterable<OfferedItem>, filters: readonly Fil
   const wanted: WantedImage[] = [];
   const refused: RefusedItem[] = [];
   for (const candidates of newest.values()) {
-    const image = toWantedImage(candidates);
+    const image = toWantedImage(candidates, poolType);
     if ('reason' in image) refused.push(image);
     else wanted.push(image);
   }
@@ -82,7 +84,7 @@ function addCandidate(newest: Map<string, OfferedItem[]>, item: OfferedItem): vo
   else if (order === 0 && !known.some((other) => other.itemName === item.itemName)) known.push(item);
 }
 
-function toWantedImage(candidates: readonly OfferedItem[]): WantedImage | RefusedItem {
+function toWantedImage(candidates: readonly OfferedItem[], poolType: string): WantedImage | RefusedItem {
   const [item, ...others] = candidates;
   if (item?.path === undefined) throw new TypeError('a selected product without an item');
   const identity = { product: item.product, version: item.version };
@@ -97,13 +99,9 @@ function toWantedImage(candidates: readonly OfferedItem[]): WantedImage | Refuse
   const digest = strongestDigest(item.tags);
   if (sizeBytes === undefined) return { identity, reason: 'the source gives no size for it' };
   if (digest === undefined) return { identity, reason: 'the source gives no SHA-256 or SHA-512 checksum for it' };
-  if (!isEncodable(identity))
+  if (!isNameable(identity, poolType))
     return { identity, reason: 'its product or version name cannot be part of a volume name' };
   return { identity, path: item.path, sizeBytes, digest, tags: item.tags, signer: item.signer };
-}
-
-function isEncodable(identity: Identity): boolean {
-  return !/\s/.test(identity.product + identity.version) && identityText(identity).length > 2;
 }
 
 function parseSize(text: string | undefined): bigint | undefined {
@@ -133,7 +131,7 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
 
 /** The name that Debian and simplestreams give to an architecture of Node (`process.arch`). */
 export function debianArchitecture(nodeArchitecture: string): string {
-  const name = ARCHITECTURES[nodeArchitecture];
+  const name = Object.hasOwn(ARCHITECTURES, nodeArchitecture) ? ARCHITECTURES[nodeArchitecture] : undefined;
   if (name === undefined)
     throw new UsageError(`no image architecture is known for '${nodeArchitecture}'`, {
       hint: 'give a filter such as arch=amd64',

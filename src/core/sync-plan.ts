@@ -106,10 +106,19 @@ function planRecorded(found: FoundImage): SyncStep | undefined {
     return { action: 'skip', image, volumeName, reason };
   }
   const isOffered = offered !== undefined && record.status === 'active';
+  if (!isOffered && isOfUnknownOrigin(record)) return { action: 'adopt', image, volumeName, otherwise: 'keep' };
   return isOffered ? planRefresh(image, offered, volumeName) : { action: 'offer', image, volumeName };
 }
 
-/** The source may change an image's tags, say `supported`; then the file follows. When the document was written is no tag of an image. */
+/** Nobody ever vouched for its content: the record only says that the volume was found. */
+function isOfUnknownOrigin({ provenance }: ImageRecord): boolean {
+  return provenance.digest === undefined && provenance.broughtBy !== 'uvtool';
+}
+
+/**
+ * The source may change its tags (say, `supported`); the file follows. The date of the document is no tag of the image:
+ * it changes with every export, and nothing else with it.
+ */
 function planRefresh(image: WantedImage, offered: OfferedMetadata, volumeName: string): SyncStep | undefined {
   const isSame = Object.entries(image.tags).every(([key, value]) => key === 'updated' || offered.item[key] === value);
   return isSame ? undefined : { action: 'offer', image, volumeName };

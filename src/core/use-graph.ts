@@ -105,12 +105,21 @@ export function mark(
       for (const node of resolver.targets(edge)) add(node, need);
     }
   };
+  let next = 0;
+  const follow = (): void => {
+    for (let entry = queue[next]; entry !== undefined; entry = queue[next]) {
+      next += 1;
+      reach(entry.node, entry.need);
+    }
+  };
   for (const root of graph.roots) reach(root, undefined);
+  // To the end before the kept nodes, so that a domain is named rather than an image on the way from it.
+  follow();
   for (const node of graph.nodes) {
     const cause = kept.get(node.id);
     if (cause !== undefined) add(node, { cause, link: undefined, parent: undefined });
   }
-  for (const { node, need } of queue) reach(node, need);
+  follow();
   return needs;
 }
 
@@ -129,7 +138,7 @@ export function concerns(blindSpot: BlindSpot, node: GraphNode): boolean {
   return blindSpot.concerns.some(({ value }) => isNamedIn(value, node) || node.paths.includes(value));
 }
 
-/** Orders nodes so that what stands on another comes before it; nodes of a cycle keep their order. */
+/** Orders nodes so that what stands on another comes before it; within a cycle there is no order. */
 export function overlaysFirst(nodes: readonly GraphNode[], resolver: Resolver): readonly GraphNode[] {
   const inSet = new Set(nodes);
   const ordered: GraphNode[] = [];

@@ -16,7 +16,7 @@ const DISCARDED: ReadonlySet<ImageStatus> = new Set<ImageStatus>(['pending_delet
 
 /**
  * Parts the volumes of the view's pool. A volume is a candidate when it is managed and nobody is offered it; volumes
- * without a record count from `firstSeenAt`.
+ * without a record, and those that are taken out of the offer only now, count from `firstSeenAt`.
  *
  * @param isRetired whether to judge the volume of this name as if nobody were offered it.
  */
@@ -30,11 +30,13 @@ export function splitCandidates(
   for (const { volume, node } of gathered.volumes) {
     if (volume.pool !== view.pool.name) continue;
     const managed = view.managed.get(volume.name);
+    const isRetiredNow = isRetired(volume.name);
     const cause =
       managed === undefined
         ? `volume ${volume.pool}/${volume.name} is not managed`
-        : causeToStay(managed, view, isRetired(volume.name));
-    if (cause === undefined) candidates.push({ volume, node, lastNeededAt: neededAt(volume.name, view, firstSeenAt) });
+        : causeToStay(managed, view, isRetiredNow);
+    const lastNeededAt = isRetiredNow ? firstSeenAt : neededAt(volume.name, view, firstSeenAt);
+    if (cause === undefined) candidates.push({ volume, node, lastNeededAt });
     else causes.set(node.id, cause);
   }
   return { candidates, causes };

@@ -16,14 +16,15 @@ export interface StreamItem {
 
 /**
  * The items of a products document, flattened: the deeper level wins, and the structural names win over members of
- * the same name (`product_name`, `version_name`, `item_name`), where the reference lets the document override them.
+ * the same name (`product_name`, `version_name`, `item_name`), where the reference lets the document override them. Tags come in the reference's order, which
+ * is that of their first appearance.
  */
 export function* flattenItems(document: ProductsDocument, signer: string | undefined): Generator<StreamItem> {
   const { contentId } = document;
   for (const product of document.products) {
-    const productTags = { ...document.tags, ...product.tags };
+    const productTags = { ...document.tags, ...product.tags, product_name: product.name };
     for (const version of product.versions) {
-      const versionTags = { ...productTags, ...version.tags };
+      const versionTags = { ...productTags, ...version.tags, version_name: version.name };
       const place = { product_name: product.name, version_name: version.name };
       for (const item of version.items) {
         const tags: FlatItem = { ...versionTags, ...item.tags, ...place, item_name: item.name };

@@ -18,6 +18,7 @@ const NEEDED = [
   { package: 'qemu-utils', isThere: () => hasProgram('qemu-img') },
   { package: 'qemu-system-x86', isThere: () => hasProgram('qemu-system-x86_64') },
   { package: 'gnupg', isThere: () => hasProgram('gpg') },
+  { package: 'python3', isThere: () => hasProgram('python3') },
   { package: 'mandoc', isThere: () => hasProgram('mandoc') },
 ];
 

@@ -177,13 +177,19 @@ function rfc2822(date: Date): string {
   return date.toUTCString().replace('GMT', '+0000');
 }
 
-interface DocumentForms {
+/** What a document says, to readers of `.json` and of `.sjson`. Without a signer there is only the first. */
+export interface DocumentForms {
   readonly plain: unknown;
   readonly signed: unknown;
   readonly signer: GpgKey | undefined;
 }
 
-async function writeDocument(directory: string, path: string, { plain, signed, signer }: DocumentForms): Promise<void> {
+/** Writes `X.json` and, with a signer, `X.json.gpg` and `X.sjson`. */
+export async function writeDocument(
+  directory: string,
+  path: string,
+  { plain, signed, signer }: DocumentForms,
+): Promise<void> {
   const target = join(directory, path);
   const text = documentText(plain);
   await writeFile(target, text);

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,8 +7,8 @@ import { encodeMetadataName } from '../../src/core/identity.ts';
 import { type GpgHome, type GpgKey, openGpgHome } from './gpg.ts';
 import { type HttpServer, startHttpServer } from './http-server.ts';
 import { type PrivateLibvirtd, startPrivateLibvirtd } from './private-libvirtd.ts';
-import { createQcow2, qemuIo } from './qemu.ts';
-import { buildStream, productName, type ProductPlan } from './stream-builder.ts';
+import { createQcow2, domainXml, type DomainDisk, qemuIo } from './qemu.ts';
+import { buildStream, productName, type ProductPlan, writeDocument } from './stream-builder.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/poolkeeper.js', import.meta.url));
 
@@ -78,7 +78,12 @@ export class World {
     return join(this.root, 'keyring.gpg');
   }
 
-  /** Options that every command of this host is run with. */
+  /** The words that start a command of this host, for tests that bring their own terminal. */
+  commandLine(args: readonly string[]): readonly string[] {
+    return [process.execPath, PROGRAM, ...args, ...this.options];
+  }
+
+  /** Options that every command of this host is run with, unless the test says otherwise. */
   get options(): readonly string[] {
     return [
       '--connect',
@@ -95,6 +100,66 @@ export class World {
   /** Publishes products, in place of what was published before. */
   async publish(products: readonly ProductPlan[], updated = new Date()): Promise<void> {
     await buildStream(this.mirror, { products, signer: this.key, updated });
+  }
+
+  /** Publishes versions of one release for amd64, each with an image of its own. */
+  async publishRelease(release: string, ...serials: readonly string[]): Promise<void> {
+    await this.publish([await this.release(release, ...serials)]);
+  }
+
+  /** A product with versions that have an image of their own. */
+  async release(release: string, ...serials: readonly string[]): Promise<ProductPlan> {
+    const versions = [];
+    for (const serial of serials) versions.push({ serial, image: await this.image(`${release}-${serial}`) });
+    return { release, arch: 'amd64', versions };
+  }
+
+  /** Changes a published document, `index.json` or `<content_id>.json`, and signs it anew. */
+  async amend(name: string, change: (document: StreamDocument) => void): Promise<void> {
+    const path = `streams/v1/${name}`;
+    const plain = JSON.parse(await readFile(join(this.mirror, path), 'utf8')) as StreamDocument;
+    change(plain);
+    const signed = JSON.parse(JSON.stringify(plain).replaceAll(/("path":"streams[^"]*)\.json"/g, '$1.sjson"'));
+    await writeDocument(this.mirror, path, { plain, signed, signer: this.key });
+  }
+
+  /** Changes the `disk1.img` of one published version, for amd64. */
+  async amendItem(release: string, serial: string, change: (item: Record<string, unknown>) => void): Promise<void> {
+    await this.amend(PRODUCTS, ({ products }) => {
+      const item = products?.[productName({ release })]?.versions[serial]?.items['disk1.img'];
+      if (item === undefined) throw new Error(`${release} ${serial} is not published`);
+      change(item);
+    });
+  }
+
+  /** Removes all domains, empties pool, mirror and poolkeeper's directories, and lets the server work well again. */
+  async reset(): Promise<void> {
+    this.server.clearFaults();
+    const domains = await this.libvirtd.virsh('list', '--all', '--name');
+    for (const name of domains.split('\n').filter((line) => line !== '')) await this.libvirtd.virsh('undefine', name);
+    for (const dir of [this.mirror, this.metadata, join(this.root, 'state'), join(this.root, 'cache')]) {
+      await rm(dir, { recursive: true, force: true });
+    }
+    for (const name of await readdir(this.poolPath)) await rm(join(this.poolPath, name), { recursive: true });
+    await this.libvirtd.virsh('pool-refresh', 'uvtool');
+  }
+
+  /** Defines a domain that is not running. */
+  async define(name: string, ...disks: readonly DomainDisk[]): Promise<void> {
+    const path = join(this.root, `${name}.xml`);
+    await writeFile(path, domainXml({ name, disks }));
+    await this.libvirtd.virsh('define', path);
+  }
+
+  /** How many times image bytes were asked for from the `since`-th request on. */
+  imageRequests(since = 0): number {
+    return this.server.requests.slice(since).filter(({ path }) => path.endsWith('.img')).length;
+  }
+
+  /** Everything that lasts on this host but the cache: every file of pool, metadata and state, with size and time. */
+  async tree(): Promise<Readonly<Record<string, string>>> {
+    const dirs = [this.poolPath, this.metadata, join(this.root, 'state')];
+    return Object.assign({}, ...(await Promise.all(dirs.map(treeOf)))) as Record<string, string>;
   }
 
   /** Makes a qcow2 image with content of its own, and returns its path. */
@@ -116,7 +181,7 @@ export class World {
 
   /** Runs the program with the host's options. */
   async poolkeeper(...args: readonly string[]): Promise<Run> {
-    return runProgram([...args, ...this.options], this.root);
+    return runProgram([...this.options, ...args], this.root);
   }
 
   /** `sync` from the host's own stream, deleting what is unused at once. */
@@ -150,6 +215,30 @@ export class World {
   async metadataOf(release: string, serial: string): Promise<unknown> {
     return JSON.parse(await readFile(join(this.metadata, this.volumeName(release, serial)), 'utf8'));
   }
+}
+
+/** The products document that `publish` writes. */
+export const PRODUCTS = 'com.ubuntu.cloud:released:download.json';
+
+/** A published document, as far as tests change it. */
+export interface StreamDocument {
+  [key: string]: unknown;
+  index?: Record<string, Record<string, unknown>>;
+  products?: Record<string, StreamProduct>;
+}
+
+interface StreamProduct {
+  [tag: string]: unknown;
+  versions: Record<string, { [tag: string]: unknown; items: Record<string, Record<string, unknown>> }>;
+}
+
+async function treeOf(path: string): Promise<Record<string, string>> {
+  const status = await lstat(path).catch(() => undefined);
+  if (status === undefined) return {};
+  const own = { [path]: `${status.mode.toString(8)} ${status.size} ${status.mtimeMs}` };
+  if (!status.isDirectory()) return own;
+  const names = (await readdir(path)).sort();
+  return Object.assign(own, ...(await Promise.all(names.map((name) => treeOf(join(path, name))))));
 }
 
 /** Runs the program as it is installed; never rejects because of its exit status. */

@@ -1,0 +1,147 @@
+import { expect } from 'chai';
+import { execFile } from 'node:child_process';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Run, World } from '../support/world.ts';
+
+const NOBLE = 'com.ubuntu.cloud:server:24.04:amd64';
+const JAMMY = 'com.ubuntu.cloud:server:22.04:amd64';
+
+describe('poolkeeper purge', () => {
+  let world: World;
+
+  before(async () => {
+    world = await World.start();
+    await world.createPool();
+  });
+  after(() => world.stop());
+
+  beforeEach(async () => {
+    await world.reset();
+    await world.publish([await world.release('noble', '20240423'), await world.release('jammy', '20240301')]);
+    await world.sync();
+  });
+
+  const nothing: Run = { status: 0, stdout: '', stderr: '' };
+
+  it('asks before it does anything, and cannot ask without a terminal', async () => {
+    const tree = await world.tree();
+    expect(await world.poolkeeper('purge')).to.deep.equal({
+      status: 1,
+      stdout: '',
+      stderr: [
+        "poolkeeper: error: cannot ask whether to purge storage pool 'uvtool'",
+        'poolkeeper: hint: without a terminal, confirm with --yes',
+        '',
+      ].join('\n'),
+    });
+    const images = Object.keys(tree).filter((path) => !path.includes('/state'));
+    const after = await world.tree();
+    expect(images.map((path) => after[path])).to.deep.equal(images.map((path) => tree[path]));
+  });
+
+  for (const [answer, left] of [
+    ['n', 2],
+    ['', 2],
+    ['yes please', 2],
+    ['y', 0],
+    ['YES', 0],
+  ] as const) {
+    it(`leaves ${left} images when the answer is '${answer}'`, async () => {
+      const screen = await onTerminal(world, ['purge'], answer);
+      expect(screen).to.include("all images of pool 'uvtool' leave the offer; 2 of them are deleted");
+      expect(screen).to.include('Proceed [N] Yes/No: ');
+      if (left > 0) expect(screen).to.include('poolkeeper: error: nothing was purged');
+      expect(await world.volumes()).to.have.lengthOf(left);
+      expect(await readdir(world.metadata)).to.have.lengthOf(left);
+    });
+  }
+
+  it('deletes all images with --yes, and nothing else', async () => {
+    await writeFile(join(world.poolPath, 'foreign.img'), 'mine');
+    await writeFile(join(world.metadata, 'README'), 'mine');
+    const run = await world.poolkeeper('purge', '--yes');
+    expect([run.status, run.stderr]).to.deep.equal([0, '']);
+    expect(run.stdout.split('\n').sort()).to.deep.equal([
+      '',
+      `deleted image ${JAMMY} 20240301 (1.3 MiB freed)`,
+      `deleted image ${NOBLE} 20240423 (1.3 MiB freed)`,
+    ]);
+    expect(await world.volumes()).to.deep.equal(['foreign.img']);
+    expect(await readdir(world.metadata)).to.deep.equal(['README']);
+    expect(await world.poolkeeper('query')).to.deep.equal(nothing);
+    expect(await world.poolkeeper('purge', '--yes')).to.deep.equal(nothing);
+    expect((await world.sync()).status).to.equal(0);
+    expect(await world.volumes()).to.have.lengthOf(3);
+  });
+
+  it('removes metadata without a volume too', async () => {
+    await world.libvirtd.virsh('vol-delete', world.volumeName('noble', '20240423'), '--pool', 'uvtool');
+    expect((await world.poolkeeper('purge', '--yes')).status).to.equal(0);
+    expect(await readdir(world.metadata)).to.deep.equal([]);
+  });
+
+  it('keeps images in use, says what uses them, and takes them out of the offer', async () => {
+    await world.define('web1', { pool: 'uvtool', volume: world.volumeName('noble', '20240423') });
+    const run = await world.poolkeeper('purge', '--yes');
+    expect(run).to.deep.equal({
+      status: 16,
+      stdout: `deleted image ${JAMMY} 20240301 (1.3 MiB freed)\n`,
+      stderr: [
+        'poolkeeper: error: 1 image(s) are in use and stay until nothing needs them:',
+        `  image ${NOBLE} 20240423: needed by domain web1`,
+        "poolkeeper: hint: 'poolkeeper why VOLUME' shows what needs one; --force-in-use deletes them all the same",
+        '',
+      ].join('\n'),
+    });
+    expect(await world.volumes()).to.deep.equal([world.volumeName('noble', '20240423')]);
+    expect(await readdir(world.metadata)).to.deep.equal([]);
+    expect((await world.poolkeeper('purge', '--yes', '--force-in-use')).status).to.equal(0);
+    expect(await world.volumes()).to.deep.equal([]);
+  });
+
+  it('deletes nothing while something cannot be seen, unless forced', async () => {
+    await world.define('web1', { path: join(world.root, 'unmounted/web1.qcow2') });
+    const run = await world.poolkeeper('purge', '--yes');
+    expect(run.status).to.equal(13);
+    expect(run.stderr).to.match(/^poolkeeper: error: nothing was deleted of 2 unused volume\(s\), because/);
+    expect(await world.volumes()).to.have.lengthOf(2);
+  });
+
+  it('shows with --dry-run what would go, and what would stay', async () => {
+    await world.define('web1', { pool: 'uvtool', volume: world.volumeName('noble', '20240423') });
+    const tree = await world.tree();
+    const run = await world.poolkeeper('purge', '--dry-run');
+    expect(run).to.deep.equal({
+      ...nothing,
+      stdout: [
+        `would delete image ${JAMMY} 20240301 (1.3 MiB)`,
+        `keep image ${NOBLE} 20240423: needed by domain web1`,
+        '',
+      ].join('\n'),
+    });
+    expect(await world.tree()).to.deep.equal(tree);
+  });
+
+  it('does not touch the images of another pool', async () => {
+    const target = await world.libvirtd.poolDir('second');
+    await world.libvirtd.virsh('pool-define-as', 'second', 'dir', '--target', target);
+    await world.libvirtd.virsh('pool-start', 'second');
+    await mkdir(join(world.root, 'second'), { recursive: true });
+    const second = ['--pool', 'second', '--metadata-dir', join(world.root, 'second')];
+    expect((await world.poolkeeper('purge', '--yes', ...second)).status).to.equal(0);
+    expect(await world.volumes()).to.have.lengthOf(2);
+  });
+});
+
+/** Runs the program on a terminal of its own, types one line and returns what was on the screen. */
+function onTerminal(world: World, args: readonly string[], line: string): Promise<string> {
+  const command = world
+    .commandLine(args)
+    .map((word) => `'${word}'`)
+    .join(' ');
+  return new Promise((resolve) => {
+    const child = execFile('script', ['-qec', command, '/dev/null'], (_error, stdout) => resolve(stdout));
+    child.stdin?.end(`${line}\n`);
+  });
+}
