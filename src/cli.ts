@@ -39,7 +39,8 @@ function createParser(context: CommandContext) {
   return commonOptions(yargs())
     .scriptName('poolkeeper')
     .usage('$0 COMMAND [OPTION…]\n\nKeep a libvirt storage pool in step with published cloud images')
-    .parserConfiguration({ 'boolean-negation': false, 'duplicate-arguments-array': false })
+    .parserConfiguration({ 'boolean-negation': false })
+    .middleware(refuseRepetition, true)
     .command(syncCommand(context))
     .command(queryCommand(context))
     .command(purgeCommand(context))
@@ -53,6 +54,17 @@ function createParser(context: CommandContext) {
     .fail((message, error) => {
       throw error ?? new UsageError(message, { hint: 'see poolkeeper --help' });
     });
+}
+
+/** Arguments that may have several values. */
+const LISTS: ReadonlySet<string> = new Set(['_', 'filters']);
+
+/** yargs could let the last of several values count, but does so for lists of words too: all filters but one are lost. */
+function refuseRepetition(values: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (!Array.isArray(value) || LISTS.has(name)) continue;
+    throw new UsageError(`--${name} was given more than once`, { hint: 'give it once' });
+  }
 }
 
 /** `--create-pool` takes a value only behind `=`; alone it must not swallow the word that follows. */
