@@ -1,11 +1,7 @@
 import { readFileSync } from 'node:fs';
-import yargs from 'yargs';
+import yargs, { type CommandModule } from 'yargs';
 import type { CommandContext } from './commands/context.ts';
-import { keyringCommand } from './commands/keyring.ts';
-import { commonOptions } from './commands/options.ts';
-import { purgeCommand } from './commands/purge.ts';
-import { queryCommand } from './commands/query.ts';
-import { syncCommand } from './commands/sync.ts';
+import { commonOptions, type Verb } from './commands/options.ts';
 import { EXIT, type ExitStatus, InterruptedError, PoolkeeperError, UsageError } from './errors.ts';
 import { createReporter } from './report/reporter.ts';
 
@@ -41,10 +37,26 @@ function createParser(context: CommandContext) {
     .usage('$0 COMMAND [OPTION…]\n\nKeep a libvirt storage pool in step with published cloud images')
     .parserConfiguration({ 'boolean-negation': false })
     .middleware(refuseRepetition, true)
-    .command(syncCommand(context))
-    .command(queryCommand(context))
-    .command(purgeCommand(context))
-    .command(keyringCommand(context))
+    .command(
+      lazily('sync [filters..]', 'fetch new images, retire old ones, delete what nothing needs', async () =>
+        (await import('./commands/sync.ts')).syncCommand(context),
+      ),
+    )
+    .command(
+      lazily('query [filters..]', 'list the images that are offered to new domains', async () =>
+        (await import('./commands/query.ts')).queryCommand(context),
+      ),
+    )
+    .command(
+      lazily('purge', 'withdraw all images and delete those that nothing needs', async () =>
+        (await import('./commands/purge.ts')).purgeCommand(context),
+      ),
+    )
+    .command(
+      lazily('keyring', 'add or list the keys that sources are verified with', async () =>
+        (await import('./commands/keyring.ts')).keyringCommand(context),
+      ),
+    )
     .demandCommand(1, 'name a command')
     .strict()
     .version(context.version)
@@ -54,6 +66,16 @@ function createParser(context: CommandContext) {
     .fail((message, error) => {
       throw error ?? new UsageError(message, { hint: 'see poolkeeper --help' });
     });
+}
+
+/** A command that is loaded, with all that it stands on, only when it is the one that was asked for. */
+function lazily<T>(command: string, describe: string, load: () => Promise<Verb<T>>): CommandModule<object, T> {
+  return {
+    command,
+    describe,
+    builder: async (parser) => (await load()).builder(parser),
+    handler: async (options) => (await load()).handler(options),
+  };
 }
 
 /** Arguments that may have several values. */

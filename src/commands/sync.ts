@@ -1,4 +1,4 @@
-import type { Argv, CommandModule } from 'yargs';
+import type { Argv } from 'yargs';
 import { parseDuration } from '../core/duration.ts';
 import type { Fetcher } from '../core/ports.ts';
 import { planSync, type SyncStep } from '../core/sync-plan.ts';
@@ -10,7 +10,7 @@ import { showDone, showPlan, showStart } from '../report/sync-report.ts';
 import { resolveItemUrl } from '../simplestreams/source.ts';
 import type { CommandContext } from './context.ts';
 import { createPool } from './create-pool.ts';
-import { changeOptions, type PoolArguments, poolOptions, sweepOptions } from './options.ts';
+import { changeOptions, type PoolArguments, poolOptions, sweepOptions, type Verb } from './options.ts';
 import { readSource, type ReadSource, rememberSource, type SourceArguments } from './read-source.ts';
 import { removeUnfinished, repairState } from './repair-state.ts';
 import {
@@ -34,10 +34,8 @@ interface SyncArguments extends SourceArguments, PoolArguments, SweepArguments {
 }
 
 /** `sync [FILTER…]`: brings the pool in step with a source. */
-export function syncCommand(context: CommandContext): CommandModule<object, SyncArguments> {
+export function syncCommand(context: CommandContext): Verb<SyncArguments> {
   return {
-    command: 'sync [filters..]',
-    describe: 'fetch new images, retire old ones, delete what nothing needs',
     builder: (yargs) => syncOptions(yargs) as Argv<SyncArguments>,
     handler: (options) => runSync(context, options),
   };
