@@ -15,7 +15,19 @@ import { reasonText } from '../report/sweep-report.ts';
  * active so that nothing is lost with them.
  */
 export async function repairState(session: LockedSession): Promise<void> {
-  const { environment, reporter, connection, pool, paths } = session;
+  const { environment, reporter, pool, paths } = session;
+  // Only what is damaged needs the volumes beside it, and in a large pool they take long to list.
+  const { damaged } = await gatherPoolView(pool, [], paths);
+  if (damaged.length > 0) await setDamagedAside(session);
+  for (const { id, intent } of environment.journal.openIntents()) {
+    reporter.event('detail', `an earlier run was interrupted during ${intent.kind}`, 'recovery', {
+      intent: intent.kind,
+    });
+    await environment.journal.done(id);
+  }
+}
+
+async function setDamagedAside({ environment, reporter, connection, pool, paths }: LockedSession): Promise<void> {
   const { volumes } = await listVolumes(connection, pool.name);
   const view = await gatherPoolView(pool, volumes, paths);
   for (const { kind, name, identity, error } of view.damaged) {
@@ -31,12 +43,6 @@ export async function repairState(session: LockedSession): Promise<void> {
       provenance: unknownOrigin('unknown'),
       tags: {},
     });
-  }
-  for (const { id, intent } of environment.journal.openIntents()) {
-    reporter.event('detail', `an earlier run was interrupted during ${intent.kind}`, 'recovery', {
-      intent: intent.kind,
-    });
-    await environment.journal.done(id);
   }
 }
 
