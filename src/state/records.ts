@@ -17,7 +17,7 @@ import {
   stringField,
   type JsonObject,
 } from './json-fields.ts';
-import { attempt, listDirectory, type UnreadableFile } from './listing.ts';
+import { attemptEach, listDirectory, type UnreadableFile } from './listing.ts';
 
 const FORMAT_VERSION = 1;
 const MAX_BYTES = 1024 * 1024;
@@ -41,9 +41,11 @@ export interface Records {
 export async function readRecords(dir: string): Promise<Records> {
   const records = new Map<string, ImageRecord>();
   const unreadable: UnreadableFile[] = [];
-  for (const { name } of await listDirectory(dir)) {
-    if (name.startsWith('.') || !name.endsWith(SUFFIX)) continue;
-    const record = await attempt(() => readRecord(dir, name));
+  const entries = await listDirectory(dir);
+  const names = entries.map(({ name }) => name).filter((name) => !name.startsWith('.') && name.endsWith(SUFFIX));
+  const found = await attemptEach(names, (name) => readRecord(dir, name));
+  for (const [index, name] of names.entries()) {
+    const record = found[index];
     if (record instanceof PoolkeeperError) unreadable.push({ name, error: record });
     else if (record !== undefined && records.has(record.volumeName))
       unreadable.push({ name, error: claimedTwice(record) });
