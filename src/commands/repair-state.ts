@@ -4,7 +4,7 @@ import { putRecord, unknownOrigin } from '../execute/environment.ts';
 import { executeSweep } from '../execute/sweep.ts';
 import { judgePool } from '../gather/judge-pool.ts';
 import { gatherPoolView, volumeNameIn } from '../gather/pool-view.ts';
-import { listVolumes } from '../libvirt/volume.ts';
+import { listVolumeNames } from '../libvirt/volume.ts';
 import { setAside } from '../state/set-aside.ts';
 import type { LockedSession } from './session.ts';
 import { reasonText } from '../report/sweep-report.ts';
@@ -15,20 +15,8 @@ import { reasonText } from '../report/sweep-report.ts';
  * active so that nothing is lost with them.
  */
 export async function repairState(session: LockedSession): Promise<void> {
-  const { environment, reporter, pool, paths } = session;
-  // Only what is damaged needs the volumes beside it, and in a large pool they take long to list.
-  const { damaged } = await gatherPoolView(pool, [], paths);
-  if (damaged.length > 0) await setDamagedAside(session);
-  for (const { id, intent } of environment.journal.openIntents()) {
-    reporter.event('detail', `an earlier run was interrupted during ${intent.kind}`, 'recovery', {
-      intent: intent.kind,
-    });
-    await environment.journal.done(id);
-  }
-}
-
-async function setDamagedAside({ environment, reporter, connection, pool, paths }: LockedSession): Promise<void> {
-  const { volumes } = await listVolumes(connection, pool.name);
+  const { environment, reporter, connection, pool, paths } = session;
+  const volumes = await listVolumeNames(connection, pool.name);
   const view = await gatherPoolView(pool, volumes, paths);
   for (const { kind, name, identity, error } of view.damaged) {
     const dir = kind === 'record' ? paths.records : paths.metadata;
@@ -43,6 +31,12 @@ async function setDamagedAside({ environment, reporter, connection, pool, paths 
       provenance: unknownOrigin('unknown'),
       tags: {},
     });
+  }
+  for (const { id, intent } of environment.journal.openIntents()) {
+    reporter.event('detail', `an earlier run was interrupted during ${intent.kind}`, 'recovery', {
+      intent: intent.kind,
+    });
+    await environment.journal.done(id);
   }
 }
 

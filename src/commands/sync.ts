@@ -4,7 +4,7 @@ import type { Fetcher } from '../core/ports.ts';
 import { planSync, type SyncStep } from '../core/sync-plan.ts';
 import { executeSync, type StepOutcome, type SyncRun } from '../execute/sync-steps.ts';
 import { gatherPoolView, volumeNameIn } from '../gather/pool-view.ts';
-import { listVolumes } from '../libvirt/volume.ts';
+import { listVolumeNames } from '../libvirt/volume.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
 import { showDone, showPlan, showStart } from '../report/sync-report.ts';
 import { resolveItemUrl } from '../simplestreams/source.ts';
@@ -147,7 +147,7 @@ async function sync(
 
 async function plan(session: Session, { selection }: ReadSource, { keepVersions }: SyncArguments) {
   const { connection, pool, paths, reporter } = session;
-  const { volumes } = await listVolumes(connection, pool.name);
+  const volumes = await listVolumeNames(connection, pool.name);
   const view = await gatherPoolView(pool, volumes, paths);
   for (const name of view.foreign)
     reporter.event('detail', `leave volume '${name}' alone: not managed`, 'foreign', { volume: name });
