@@ -33,20 +33,3 @@ export async function attempt<T>(read: () => Promise<T>): Promise<T | Poolkeeper
     throw error;
   }
 }
-
-/** How many files are read at the same time: each waits for the system several times. */
-const READERS = 16;
-
-/** What `attempt` gives for each input, in their order. */
-export async function attemptEach<I, T>(
-  inputs: readonly I[],
-  read: (input: I) => Promise<T>,
-): Promise<readonly (T | PoolkeeperError)[]> {
-  const results: (T | PoolkeeperError)[] = [];
-  const queue = inputs.entries();
-  const work = async (): Promise<void> => {
-    for (const [index, input] of queue) results[index] = await attempt(() => read(input));
-  };
-  await Promise.all(Array.from({ length: READERS }, work));
-  return results;
-}

@@ -6,7 +6,7 @@ import { IntegrityError, PoolkeeperError } from '../errors.ts';
 import { readFileBounded, removeFileDurably, removeTemporaryFiles, writeFileAtomic } from './atomic-file.ts';
 import { errnoCode, fileError } from './file-error.ts';
 import { parseJsonObject, toFlatItem } from './json-fields.ts';
-import { attemptEach, listDirectory, type UnreadableFile } from './listing.ts';
+import { attempt, listDirectory, type UnreadableFile } from './listing.ts';
 import { setAside } from './set-aside.ts';
 
 const MAX_BYTES = 1024 * 1024;
@@ -39,18 +39,16 @@ export interface MetadataFiles {
  */
 export async function readMetadataFiles(dir: string): Promise<MetadataFiles> {
   const files: MetadataFile[] = [];
+  const undecodable: string[] = [];
   const unreadable: UnreadableFile[] = [];
-  const entries = (await listDirectory(dir)).map((entry) => ({ entry, identity: decodeMetadataName(entry.name) }));
-  const undecodable = entries.flatMap(({ entry, identity }) =>
-    identity === undefined && !entry.isDirectory() ? [entry.name] : [],
-  );
-  const images = entries.flatMap(({ entry: { name }, identity }) =>
-    identity === undefined ? [] : [{ name, identity }],
-  );
-  const found = await attemptEach(images, ({ name, identity }) => readMetadataFile(dir, name, identity));
-  for (const [index, { name }] of images.entries()) {
-    const file = found[index];
-    if (file instanceof PoolkeeperError) unreadable.push({ name, error: file });
+  for (const entry of await listDirectory(dir)) {
+    const identity = decodeMetadataName(entry.name);
+    if (identity === undefined) {
+      if (!entry.isDirectory()) undecodable.push(entry.name);
+      continue;
+    }
+    const file = await attempt(() => readMetadataFile(dir, entry.name, identity));
+    if (file instanceof PoolkeeperError) unreadable.push({ name: entry.name, error: file });
     else if (file !== undefined) files.push(file);
   }
   return { files, undecodable, unreadable };

@@ -17,7 +17,7 @@ import {
   stringField,
   type JsonObject,
 } from './json-fields.ts';
-import { attemptEach, listDirectory, type UnreadableFile } from './listing.ts';
+import { attempt, listDirectory, type UnreadableFile } from './listing.ts';
 
 const FORMAT_VERSION = 1;
 const MAX_BYTES = 1024 * 1024;
@@ -41,11 +41,9 @@ export interface Records {
 export async function readRecords(dir: string): Promise<Records> {
   const records = new Map<string, ImageRecord>();
   const unreadable: UnreadableFile[] = [];
-  const entries = await listDirectory(dir);
-  const names = entries.map(({ name }) => name).filter((name) => !name.startsWith('.') && name.endsWith(SUFFIX));
-  const found = await attemptEach(names, (name) => readRecord(dir, name));
-  for (const [index, name] of names.entries()) {
-    const record = found[index];
+  for (const { name } of await listDirectory(dir)) {
+    if (name.startsWith('.') || !name.endsWith(SUFFIX)) continue;
+    const record = await attempt(() => readRecord(dir, name));
     if (record instanceof PoolkeeperError) unreadable.push({ name, error: record });
     else if (record !== undefined && records.has(record.volumeName))
       unreadable.push({ name, error: claimedTwice(record) });
