@@ -1,11 +1,7 @@
 import { readFileSync } from 'node:fs';
-import yargs, { type CommandModule } from 'yargs';
+import yargs, { type Argv, type CommandModule } from 'yargs';
 import type { CommandContext } from './commands/context.ts';
-import { keyringCommand } from './commands/keyring.ts';
-import { commonOptions } from './commands/options.ts';
-import { purgeCommand } from './commands/purge.ts';
-import { queryCommand } from './commands/query.ts';
-import { syncCommand } from './commands/sync.ts';
+import { commonOptions, type Verb } from './commands/options.ts';
 import { nearMatches } from './core/near-match.ts';
 import { EXIT, type ExitStatus, InterruptedError, PoolkeeperError, UsageError } from './errors.ts';
 import { createReporter } from './report/reporter.ts';
@@ -37,16 +33,11 @@ async function run(argv: readonly string[], context: CommandContext): Promise<Ex
 }
 
 function createParser(context: CommandContext) {
-  return commonOptions(yargs())
+  return withCommands(commonOptions(yargs()), context)
     .scriptName('poolkeeper')
     .usage('$0 COMMAND [OPTION…]\n\nKeep a libvirt storage pool in step with published cloud images')
     .parserConfiguration({ 'boolean-negation': false })
     .middleware(keepLast, true)
-    .command(syncCommand(context))
-    .command(queryCommand(context))
-    .command(purgeCommand(context))
-    .command(keyringCommand(context))
-    .command(unknownCommand())
     .strict()
     .version(context.version)
     .help()
@@ -59,6 +50,41 @@ function createParser(context: CommandContext) {
 
 /** For near matches of a mistyped command. */
 const COMMANDS = ['sync', 'query', 'purge', 'keyring'];
+
+/** Registers every command; its modules are loaded only when it is the one that was asked for. */
+function withCommands<T>(parser: Argv<T>, context: CommandContext): Argv<T> {
+  return parser
+    .command(
+      lazily('sync [filters..]', 'fetch new images, retire old ones, delete what nothing needs', async () =>
+        (await import('./commands/sync.ts')).syncCommand(context),
+      ),
+    )
+    .command(
+      lazily('query [filters..]', 'list the images that are offered to new domains', async () =>
+        (await import('./commands/query.ts')).queryCommand(context),
+      ),
+    )
+    .command(
+      lazily('purge', 'withdraw all images and delete those that nothing needs', async () =>
+        (await import('./commands/purge.ts')).purgeCommand(context),
+      ),
+    )
+    .command(
+      lazily('keyring', 'add or list the keys that sources are verified with', async () =>
+        (await import('./commands/keyring.ts')).keyringCommand(context),
+      ),
+    )
+    .command(unknownCommand());
+}
+
+function lazily<T>(command: string, describe: string, load: () => Promise<Verb<T>>): CommandModule<object, T> {
+  return {
+    command,
+    describe,
+    builder: async (parser) => (await load()).builder(parser),
+    handler: async (options) => (await load()).handler(options),
+  };
+}
 
 /** Takes every word that is no command, whatever stands behind it, and says what was probably meant. */
 function unknownCommand(): CommandModule<object, { readonly word: string | undefined }> {

@@ -8,7 +8,7 @@ import { readFileBounded, writeFileAtomic } from '../state/atomic-file.ts';
 import { ensurePrivateDir } from '../state/private-dir.ts';
 import type { CommandContext } from './context.ts';
 import { fetcherOf, keyringPathOf, reporterOf } from './session.ts';
-import type { CommonArguments } from './options.ts';
+import type { CommonArguments, Verb } from './options.ts';
 
 interface AddArguments extends CommonArguments {
   readonly source: string;
@@ -19,10 +19,8 @@ interface AddArguments extends CommonArguments {
 const MAX_KEY_BYTES = 1024 * 1024;
 
 /** `keyring add|list`: the keys that may sign what sources publish. */
-export function keyringCommand(context: CommandContext): CommandModule {
+export function keyringCommand(context: CommandContext): Verb<object> {
   return {
-    command: 'keyring',
-    describe: 'add or list the keys that sources are verified with',
     builder: (yargs) =>
       yargs
         .command(addCommand(context))

@@ -1,4 +1,10 @@
-import type { Argv } from 'yargs';
+import type { ArgumentsCamelCase, Argv } from 'yargs';
+
+/** A command without its name: its options, and what it does. */
+export interface Verb<T> {
+  builder(yargs: Argv): Argv<T>;
+  handler(options: ArgumentsCamelCase<T>): Promise<void> | void;
+}
 
 /** Options that every command has. */
 export function commonOptions<T>(yargs: Argv<T>) {

@@ -1,4 +1,4 @@
-import type { Argv, CommandModule } from 'yargs';
+import type { Argv } from 'yargs';
 import { identityText } from '../core/identity.ts';
 import type { Verdict } from '../core/sweep-plan.ts';
 import { FailureError, InUseError, PartialError } from '../errors.ts';
@@ -10,7 +10,7 @@ import { confirm } from '../report/prompt.ts';
 import { incompleteView, reasonText, showSwept, showVerdicts, volumeText } from '../report/sweep-report.ts';
 import { removeMetadataFile } from '../state/metadata-files.ts';
 import type { CommandContext } from './context.ts';
-import { changeOptions, type PoolArguments, poolOptions } from './options.ts';
+import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
 import { fetcherOf, type LockedSession, openSession, type Session, withConnection, withLock } from './session.ts';
 
@@ -21,10 +21,8 @@ interface PurgeArguments extends PoolArguments {
 }
 
 /** `purge`: withdraws every image and deletes those that nothing needs. */
-export function purgeCommand(context: CommandContext): CommandModule<object, PurgeArguments> {
+export function purgeCommand(context: CommandContext): Verb<PurgeArguments> {
   return {
-    command: 'purge',
-    describe: 'withdraw all images and delete those that nothing needs',
     builder: (yargs) => purgeOptions(yargs) as Argv<PurgeArguments>,
     handler: (options) => runPurge(context, options),
   };

@@ -1,10 +1,10 @@
-import type { Argv, CommandModule } from 'yargs';
+import type { Argv } from 'yargs';
 import { matchesAll, parseFilter } from '../core/filter.ts';
 import { identityText } from '../core/identity.ts';
 import { gatherPoolView } from '../gather/pool-view.ts';
-import { listVolumes } from '../libvirt/volume.ts';
+import { listVolumeNames } from '../libvirt/volume.ts';
 import type { CommandContext } from './context.ts';
-import { type PoolArguments, poolOptions } from './options.ts';
+import { type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { openSession, type Session, withConnection } from './session.ts';
 
 interface QueryArguments extends PoolArguments {
@@ -12,10 +12,8 @@ interface QueryArguments extends PoolArguments {
 }
 
 /** `query [FILTER…]`: lists the images that are offered to new domains, as uvtool does. */
-export function queryCommand(context: CommandContext): CommandModule<object, QueryArguments> {
+export function queryCommand(context: CommandContext): Verb<QueryArguments> {
   return {
-    command: 'query [filters..]',
-    describe: 'list the images that are offered to new domains',
     builder: (yargs) => queryOptions(yargs) as Argv<QueryArguments>,
     handler: (options) =>
       withConnection(options, async (connection) => {
@@ -35,7 +33,7 @@ function queryOptions(yargs: Argv): Argv {
 /** Lists what has both a volume and a metadata file; nothing is changed, whatever is found. */
 async function query({ connection, pool, paths, reporter }: Session, texts: readonly string[]): Promise<void> {
   const filters = texts.map((text) => parseFilter(text));
-  const { volumes } = await listVolumes(connection, pool.name);
+  const volumes = await listVolumeNames(connection, pool.name);
   const view = await gatherPoolView(pool, volumes, paths);
   for (const { name, error } of view.damaged) reporter.warning(`${name}: ${error.message}`, error.hint);
   const held = new Set([...view.managed.values()].map(({ identity }) => identityText(identity)));

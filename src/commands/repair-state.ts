@@ -4,7 +4,7 @@ import { putRecord, unknownOrigin } from '../execute/environment.ts';
 import { executeSweep } from '../execute/sweep.ts';
 import { judgePool } from '../gather/judge-pool.ts';
 import { gatherPoolView, volumeNameIn } from '../gather/pool-view.ts';
-import { listVolumes } from '../libvirt/volume.ts';
+import { listVolumeNames } from '../libvirt/volume.ts';
 import { setAside } from '../state/set-aside.ts';
 import type { LockedSession } from './session.ts';
 import { reasonText } from '../report/sweep-report.ts';
@@ -16,7 +16,7 @@ import { reasonText } from '../report/sweep-report.ts';
  */
 export async function repairState(session: LockedSession): Promise<void> {
   const { environment, reporter, connection, pool, paths } = session;
-  const { volumes } = await listVolumes(connection, pool.name);
+  const volumes = await listVolumeNames(connection, pool.name);
   const view = await gatherPoolView(pool, volumes, paths);
   for (const { kind, name, identity, error } of view.damaged) {
     const dir = kind === 'record' ? paths.records : paths.metadata;

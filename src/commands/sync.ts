@@ -1,16 +1,16 @@
-import type { Argv, CommandModule } from 'yargs';
+import type { Argv } from 'yargs';
 import { parseDuration } from '../core/duration.ts';
 import type { Fetcher } from '../core/ports.ts';
 import { planSync, type SyncStep } from '../core/sync-plan.ts';
 import { executeSync, type StepOutcome, type SyncRun } from '../execute/sync-steps.ts';
 import { gatherPoolView, volumeNameIn } from '../gather/pool-view.ts';
-import { listVolumes } from '../libvirt/volume.ts';
+import { listVolumeNames } from '../libvirt/volume.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
 import { showDone, showPlan, showStart } from '../report/sync-report.ts';
 import { resolveItemUrl } from '../simplestreams/source.ts';
 import type { CommandContext } from './context.ts';
 import { createPool } from './create-pool.ts';
-import { changeOptions, type PoolArguments, poolOptions, sweepOptions } from './options.ts';
+import { changeOptions, type PoolArguments, poolOptions, sweepOptions, type Verb } from './options.ts';
 import { readSource, type ReadSource, rememberSource, type SourceArguments } from './read-source.ts';
 import { removeUnfinished, repairState } from './repair-state.ts';
 import {
@@ -34,10 +34,8 @@ interface SyncArguments extends SourceArguments, PoolArguments, SweepArguments {
 }
 
 /** `sync [FILTER…]`: brings the pool in step with a source. */
-export function syncCommand(context: CommandContext): CommandModule<object, SyncArguments> {
+export function syncCommand(context: CommandContext): Verb<SyncArguments> {
   return {
-    command: 'sync [filters..]',
-    describe: 'fetch new images, retire old ones, delete what nothing needs',
     builder: (yargs) => syncOptions(yargs) as Argv<SyncArguments>,
     handler: (options) => runSync(context, options),
   };
@@ -149,7 +147,7 @@ async function sync(
 
 async function plan(session: Session, { selection }: ReadSource, { keepVersions }: SyncArguments) {
   const { connection, pool, paths, reporter } = session;
-  const { volumes } = await listVolumes(connection, pool.name);
+  const volumes = await listVolumeNames(connection, pool.name);
   const view = await gatherPoolView(pool, volumes, paths);
   for (const name of view.foreign)
     reporter.event('detail', `leave volume '${name}' alone: not managed`, 'foreign', { volume: name });

@@ -2,14 +2,14 @@ import { decodeVolumeName, encodeVolumeName, type Identity, identityText } from 
 import type { ImageRecord } from '../core/record.ts';
 import { IntegrityError, type PoolkeeperError } from '../errors.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
-import type { Volume } from '../libvirt/volume.ts';
+import type { NamedVolume } from '../libvirt/volume.ts';
 import { type MetadataFile, readMetadataFiles } from '../state/metadata-files.ts';
 import type { PoolStatePaths } from '../state/paths.ts';
 import { readRecords } from '../state/records.ts';
 
 /** A volume whose name says which image it holds. */
 export interface ManagedVolume {
-  readonly volume: Volume;
+  readonly volume: NamedVolume;
   readonly identity: Identity;
 }
 
@@ -42,7 +42,7 @@ export interface PoolView {
 /** Reads metadata files and records, and puts them beside the volumes of the pool. */
 export async function gatherPoolView(
   pool: StoragePool,
-  volumes: readonly Volume[],
+  volumes: readonly NamedVolume[],
   paths: PoolStatePaths,
 ): Promise<PoolView> {
   const [metadata, records] = [await readMetadataFiles(paths.metadata), await readRecords(paths.records)];
@@ -74,7 +74,7 @@ export function volumeNameIn(pool: StoragePool): (identity: Identity) => string 
   return (identity) => encodeVolumeName(identity, pool.type);
 }
 
-function toManaged(volume: Volume, pool: StoragePool): readonly [string, ManagedVolume][] {
+function toManaged(volume: NamedVolume, pool: StoragePool): readonly [string, ManagedVolume][] {
   const identity = decodeVolumeName(volume.name);
   const isOurs = identity !== undefined && encodeVolumeName(identity, pool.type) === volume.name;
   return isOurs && volume.isNameExact ? [[volume.name, { volume, identity }]] : [];

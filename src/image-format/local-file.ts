@@ -45,7 +45,8 @@ function assertImage(stats: BigIntStats, path: HostPath): BigIntStats {
 
 async function readFully(handle: FileHandle, offset: bigint, length: number): Promise<Uint8Array> {
   if (offset > Number.MAX_SAFE_INTEGER) return new Uint8Array();
-  const buffer = Buffer.alloc(length);
+  // Only what was read is returned, so nothing needs to be cleared.
+  const buffer = Buffer.allocUnsafe(length);
   let filled = 0;
   while (filled < length) {
     const { bytesRead } = await handle.read(buffer, filled, length - filled, Number(offset) + filled);

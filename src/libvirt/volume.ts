@@ -13,12 +13,16 @@ const VOLUME_TYPES = ['file', 'block', 'dir', 'network', 'netdir', 'ploop'] as c
 
 export type VolumeType = (typeof VOLUME_TYPES)[number] | 'unknown';
 
-/** A volume as libvirt describes it. What its header says is as of the pool's last refresh. */
-export interface Volume {
-  readonly pool: string;
+/** A volume of which no more is known than that it exists. */
+export interface NamedVolume {
   readonly name: string;
   /** False when the name on disk is not UTF-8: `name` then only resembles it, and nothing can be looked up by it. */
   readonly isNameExact: boolean;
+}
+
+/** A volume as libvirt describes it. What its header says is as of the pool's last refresh. */
+export interface Volume extends NamedVolume {
+  readonly pool: string;
   readonly key: string;
   readonly path: string;
   readonly type: VolumeType;
@@ -64,6 +68,18 @@ export async function listVolumes(connection: Connection, pool: string): Promise
     volumes: shares.flatMap((share) => share.volumes),
     unreadable: shares.flatMap((share) => share.unreadable),
   };
+}
+
+/** Which volumes an active pool had at its last refresh: two calls, where `listVolumes` makes one for each volume. */
+export function listVolumeNames(connection: Connection, pool: string): Promise<readonly NamedVolume[]> {
+  return connection.run((lane) =>
+    withVolumes(lane, pool, async (handles) =>
+      handles.map((handle) => {
+        const name = lane.native.storageVolGetName(handle);
+        return { name, isNameExact: isExact(name) };
+      }),
+    ),
+  );
 }
 
 /** @throws LibvirtError for which `isNoStorageVolume` holds when there is no such volume. */

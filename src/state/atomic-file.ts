@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { IntegrityError } from '../errors.ts';
@@ -72,11 +72,12 @@ export async function removeTemporaryFiles(dir: string): Promise<void> {
  */
 export async function readFileBounded(path: string, maxBytes: number): Promise<BoundedFile | undefined> {
   try {
-    const handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    // Synchronous: asking the thread pool five times takes ten times as long as reading, and there are thousands of files.
+    const fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     try {
-      return await readHandle(handle, path, maxBytes);
+      return readDescriptor(fd, path, maxBytes);
     } finally {
-      await handle.close();
+      closeSync(fd);
     }
   } catch (cause) {
     if (errnoCode(cause) === 'ENOENT') return undefined;
@@ -117,8 +118,8 @@ async function changeGroup(handle: FileHandle, gid: number): Promise<void> {
   }
 }
 
-async function readHandle(handle: FileHandle, path: string, maxBytes: number): Promise<BoundedFile> {
-  const stat = await handle.stat();
+function readDescriptor(fd: number, path: string, maxBytes: number): BoundedFile {
+  const stat = fstatSync(fd);
   if (!stat.isFile()) throw new IntegrityError(`cannot read '${path}': it is not a regular file`);
   const { size, mtimeMs } = stat;
   if (size > maxBytes) {
@@ -131,7 +132,7 @@ async function readHandle(handle: FileHandle, path: string, maxBytes: number): P
   const buffer = Buffer.alloc(size + 1);
   let length = 0;
   for (;;) {
-    const { bytesRead } = await handle.read(buffer, length, buffer.length - length);
+    const bytesRead = readSync(fd, buffer, length, buffer.length - length, null);
     length += bytesRead;
     if (bytesRead === 0 || length === buffer.length) break;
   }

@@ -1,0 +1,91 @@
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { World } from '../test/support/world.ts';
+import { publish, syncArguments, withHost } from './host.ts';
+import { measure, measureNode, median, medianWallMs, PROGRAM, type Sample } from './measure.ts';
+import { TIERS } from './products-document.ts';
+import { atMost, type Row, toRow } from './row.ts';
+
+const RUNS = 3;
+const MIB = 2 ** 20;
+
+/** The first sync of a 1 GiB image, beside the same work by curl, openssl dgst and virsh one after the other. */
+export async function firstSyncRow(): Promise<Row> {
+  const small = await withHost(async (world) => syncs(world, 16 * MIB));
+  return withHost(async (world) => {
+    const { samples, imageBytes, daemonBytes } = await syncs(world, 1024 * MIB);
+    const floor = { what: 'curl, then openssl dgst, then virsh vol-upload', ...(await inTurn(world, imageBytes)) };
+    const growth = (peakRss(samples) - peakRss(small.samples)) / MIB;
+    const ownBytes = median(samples.map(({ usage }) => usage?.writtenBytes ?? NaN));
+    const written = (daemonBytes + ownBytes) / imageBytes;
+    return toRow('first sync of a 1 GiB image', samples, floor, {
+      counted: {
+        'curl ms': floor.curlMs,
+        'openssl dgst ms': floor.digestMs,
+        'vol-upload ms': floor.uploadMs,
+        'times written': written,
+        'own writes KiB': ownBytes / 1024,
+        'RSS growth from 16 MiB to 1 GiB, MiB': growth,
+      },
+      goals: ({ ratio }) => [
+        atMost('ratio', ratio, 1.1),
+        atMost('RSS growth MiB', growth, 40),
+        atMost('peak RSS MiB', peakRss(samples) / MIB, 150),
+        atMost('own writes KiB', ownBytes / 1024, 1024),
+      ],
+    });
+  });
+}
+
+interface Syncs {
+  readonly samples: readonly Sample[];
+  readonly imageBytes: number;
+  /** What libvirtd and its helpers wrote in each run. */
+  readonly daemonBytes: number;
+}
+
+async function syncs(world: World, contentBytes: number): Promise<Syncs> {
+  const imageBytes = await publish(world, TIERS.S, contentBytes);
+  const samples: Sample[] = [];
+  const written: number[] = [];
+  for (let i = 0; i < RUNS; i++) {
+    await forget(world);
+    const before = await writtenBy(world.libvirtd.pid);
+    samples.push(await measureNode(PROGRAM, ...syncArguments(world)));
+    written.push((await writtenBy(world.libvirtd.pid)) - before);
+  }
+  return { samples, imageBytes, daemonBytes: median(written) };
+}
+
+/** Brings the host back to before the first sync. */
+async function forget(world: World): Promise<void> {
+  for (const volume of await world.volumes()) await rm(join(world.poolPath, volume));
+  for (const folder of ['state', 'cache', 'metadata'])
+    await rm(join(world.root, folder), { recursive: true, force: true });
+  await world.libvirtd.virsh('pool-refresh', 'uvtool');
+}
+
+async function inTurn(world: World, imageBytes: number) {
+  const path = join(world.mirror, 'server/image.img');
+  const url = new URL('server/image.img', world.server.url).href;
+  const virsh = ['-q', '-c', world.libvirtd.uri];
+  const [curl, digest, upload]: [Sample[], Sample[], Sample[]] = [[], [], []];
+  for (let i = 0; i < RUNS; i++) {
+    await forget(world);
+    curl.push(await measure('curl', ['-sf', '-o', '/dev/null', url]));
+    digest.push(await measure('openssl', ['dgst', '-sha256', path]));
+    await measure('virsh', [...virsh, 'vol-create-as', 'uvtool', 'upload', `${imageBytes}B`, '--allocation', '0']);
+    upload.push(await measure('virsh', [...virsh, 'vol-upload', '--pool', 'uvtool', 'upload', path]));
+  }
+  const [curlMs, digestMs, uploadMs] = [medianWallMs(curl), medianWallMs(digest), medianWallMs(upload)];
+  return { curlMs, digestMs, uploadMs, wallMs: curlMs + digestMs + uploadMs };
+}
+
+function peakRss(samples: readonly Sample[]): number {
+  return Math.max(...samples.map(({ usage }) => usage?.peakRssBytes ?? NaN));
+}
+
+/** Bytes given to file systems by a process and the helpers it waited for. */
+async function writtenBy(pid: number): Promise<number> {
+  return Number(/^write_bytes:\s+(\d+)/m.exec(await readFile(`/proc/${pid}/io`, 'latin1'))?.[1]);
+}
