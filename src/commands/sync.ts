@@ -4,7 +4,7 @@ import type { Fetcher } from '../core/ports.ts';
 import { planSync, type SyncStep } from '../core/sync-plan.ts';
 import { executeSync, type StepOutcome, type SyncRun } from '../execute/sync-steps.ts';
 import { gatherPoolView, volumeNameIn } from '../gather/pool-view.ts';
-import { listVolumeNames } from '../libvirt/volume.ts';
+import { listVolumeNames, listVolumes, type NamedVolume } from '../libvirt/volume.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
 import { showDone, showPlan, showStart } from '../report/sync-report.ts';
 import { resolveItemUrl } from '../simplestreams/source.ts';
@@ -123,7 +123,9 @@ async function dryRun(
   { options, policy, fetcher }: { options: SyncArguments; policy: Periods; fetcher: Fetcher },
 ): Promise<void> {
   const source = await readSource(session, options, fetcher);
-  const steps = (await plan(session, source, options)).steps;
+  // Nobody refreshed the pool, and only a look at each volume shows what is gone.
+  const { volumes } = await listVolumes(session.connection, session.pool.name);
+  const { steps } = await plan(session, { source, volumes, options });
   showPlan(steps, session.reporter);
   const retired = steps.flatMap((step) => (step.action === 'retire' && !step.retained ? [step.volumeName] : []));
   await wouldSweep(session, policy, new Set(retired));
@@ -138,16 +140,19 @@ async function sync(
   await refreshPool(session.connection, session.pool.name);
   await repairState(session);
   const source = await readSource(session, options, session.environment.fetcher);
-  const { steps, records } = await plan(session, source, options);
+  const volumes = await listVolumeNames(session.connection, session.pool.name);
+  const { steps, records } = await plan(session, { source, volumes, options });
   const outcomes = await executeSync(steps, syncRun({ session, source, records, jobs }));
   if (source.selection.wanted.length > 0) await rememberSource(session, source);
   const swept = await sweepPool(session, policy, options);
   await finish({ session, source, outcomes, swept });
 }
 
-async function plan(session: Session, { selection }: ReadSource, { keepVersions }: SyncArguments) {
-  const { connection, pool, paths, reporter } = session;
-  const volumes = await listVolumeNames(connection, pool.name);
+async function plan(
+  session: Session,
+  { source, volumes, options }: { source: ReadSource; volumes: readonly NamedVolume[]; options: SyncArguments },
+) {
+  const { pool, paths, reporter } = session;
   const view = await gatherPoolView(pool, volumes, paths);
   for (const name of view.foreign)
     reporter.event('detail', `leave volume '${name}' alone: not managed`, 'foreign', { volume: name });
@@ -155,7 +160,9 @@ async function plan(session: Session, { selection }: ReadSource, { keepVersions 
     reporter.event('detail', `leave metadata file '${name}' alone: no image has this name`, 'foreign', { file: name });
   for (const [identity, reason] of view.unknown) reporter.warning(`image ${identity} is left as it is: ${reason}`);
   const managed = new Map([...view.managed].map(([name, { identity }]) => [name, identity]));
-  const facts = { ...view, wanted: selection.wanted, volumes: managed, volumeName: volumeNameIn(pool), keepVersions };
+  const { wanted } = source.selection;
+  const { keepVersions } = options;
+  const facts = { ...view, wanted, volumes: managed, volumeName: volumeNameIn(pool), keepVersions };
   return { steps: planSync(facts), records: view.records };
 }
 
