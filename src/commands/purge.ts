@@ -69,7 +69,7 @@ async function purge(session: LockedSession, options: PurgeArguments): Promise<v
   }
   const outcomes = await executeSweep(doomed, {
     environment,
-    rejudge: async () => toDelete((await judge(session)).verdicts, options),
+    rejudge: async (only) => toDelete((await judge(session, only)).verdicts, options),
     afterDelete: ({ name }) => recordDeletion(name, judgement.view, environment),
   });
   for (const outcome of outcomes) showSwept(outcome, reporter);
@@ -77,9 +77,9 @@ async function purge(session: LockedSession, options: PurgeArguments): Promise<v
 }
 
 /** Judges every managed image as if it were offered to nobody and had been unused for ever. */
-async function judge(session: Session): Promise<Judgement> {
+async function judge(session: Session, only?: ReadonlySet<string>): Promise<Judgement> {
   const policy = { now: session.context.clock.now(), graceMs: 0, minAgeMs: 0 };
-  return judgePool(session, policy, { retired: 'all' });
+  return judgePool(session, policy, { retired: 'all', ...(only === undefined ? {} : { only }) });
 }
 
 /** With `--force-in-use` need is no reason to keep an image. */

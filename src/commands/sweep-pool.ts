@@ -5,7 +5,7 @@ import { IncompleteViewError, type PoolkeeperError } from '../errors.ts';
 import { recordVerdicts } from '../execute/record-verdicts.ts';
 import { recordDeletion } from '../execute/record-deletion.ts';
 import { executeSweep } from '../execute/sweep.ts';
-import { type Judgement, judgePool } from '../gather/judge-pool.ts';
+import { type Judgement, judgePool, type Scope } from '../gather/judge-pool.ts';
 import { incompleteView, showSwept, showVerdicts } from '../report/sweep-report.ts';
 import type { LockedSession, Session } from './session.ts';
 
@@ -26,19 +26,20 @@ export interface Swept {
 /** Judges the pool and deletes what the deletion rule condemns. */
 export async function sweepPool(session: LockedSession, periods: Periods, options: SweepArguments): Promise<Swept> {
   const { environment, reporter } = session;
-  const judge = (): Promise<Judgement> => judgePool(session, { ...periods, now: session.context.clock.now() });
+  const judge = (scope?: Scope): Promise<Judgement> =>
+    judgePool(session, { ...periods, now: session.context.clock.now() }, scope);
   const judgement = await judge();
   await recordVerdicts(judgement, environment);
   showVerdicts(judgement.verdicts, reporter, false);
-  const refusal = incompleteView(judgement.verdicts) ?? (options.allowMassRemoval ? undefined : tooMany(judgement));
+  const refusal = options.allowMassRemoval ? undefined : tooMany(judgement);
   if (refusal !== undefined) return { outcomes: [], refusal };
   const outcomes = await executeSweep(judgement.verdicts, {
     environment,
-    rejudge: async () => (await judge()).verdicts,
+    rejudge: async (only) => (await judge({ only })).verdicts,
     afterDelete: ({ name }) => recordDeletion(name, judgement.view, environment),
   });
   for (const outcome of outcomes) showSwept(outcome, reporter);
-  return { outcomes, refusal: undefined };
+  return { outcomes, refusal: incompleteView(judgement.verdicts) };
 }
 
 /** Shows what a sweep would do once these volumes are out of the offer. */

@@ -18,7 +18,7 @@ export function nameTokens(reference: Reference): readonly Token[] {
 
 /** The token of a volume by the names of its pool and itself. White space is alike, as in attributes. */
 export function volumeToken(pool: string, name: string): Token {
-  return `volume:${pool}/${name.replaceAll(/\s/g, ' ')}`;
+  return `volume:${pool}/${name.replaceAll(/\s+/g, ' ')}`;
 }
 
 /** The token of a name on a network, without the snapshot that may follow it (`pool/image@snapshot`). */
@@ -28,7 +28,16 @@ export function networkToken(protocol: string, name: string): Token {
 
 /** A relative path is relative to something unknown, so it may mean every file of its name. */
 export function baseNameToken(path: string): Token {
-  return `name:${path.slice(path.lastIndexOf('/') + 1)}`;
+  return `name:${path.slice(path.lastIndexOf('/') + 1).replaceAll(/\s+/g, ' ')}`;
+}
+
+/**
+ * The tokens of files that a server of this host may offer under a network name: an NBD export, a file of NFS or Gluster
+ * that a pool mounts. The names of RBD, iSCSI and Sheepdog are no file names.
+ */
+export function servedFileTokens(reference: Reference): readonly Token[] {
+  if (reference.kind !== 'network' || ['rbd', 'iscsi', 'sheepdog'].includes(reference.protocol)) return [];
+  return [baseNameToken(reference.value)];
 }
 
 /**

@@ -12,6 +12,10 @@ export interface Edge {
   /** What the reference stands in, e.g. `domain web1, inactive XML` or `volume default/base.qcow2, qcow2 header`. */
   readonly document: string;
   readonly tokens: readonly Token[];
+  /** The document says that the image is opened as raw bytes: no other image can stand behind it. */
+  readonly isRaw?: boolean;
+  /** It leads to another name of the same file, and neither stands on the other. */
+  readonly isAlias?: boolean;
 }
 
 /** A volume, or an image file outside every pool. */
@@ -62,21 +66,32 @@ export interface Resolver {
   targets(edge: Edge): readonly GraphNode[];
 }
 
-/** Indexes the nodes of a graph once, so that every edge is resolved without a search through all of them. */
+/** Indexes the nodes of a graph once, so that no edge is resolved twice, nor by a search where a look-up does. */
 export function createResolver(nodes: readonly GraphNode[]): Resolver {
-  const byToken = indexByToken(nodes);
-  const below = indexByFolder(nodes);
-  const folders = nodes.filter((node) => node.isDirectory);
+  const resolve = createSearch(nodes);
+  const known = new Map<Edge, readonly GraphNode[]>();
   return {
     targets: (edge) => {
-      const found = new Set(edge.tokens.flatMap((token) => byToken.get(token) ?? []));
-      const { kind, value } = edge.reference;
-      if (kind === 'dir')
-        for (const folder of pathsOf(edge)) for (const node of below.get(folder) ?? []) found.add(node);
-      if (kind === 'text') for (const node of nodes) if (isNamedIn(value, node)) found.add(node);
-      for (const folder of folders) if (pathsOf(edge).some((path) => isBelow(path, folder.paths))) found.add(folder);
-      return [...found];
+      const found = known.get(edge) ?? resolve(edge);
+      known.set(edge, found);
+      return found;
     },
+  };
+}
+
+function createSearch(nodes: readonly GraphNode[]): (edge: Edge) => readonly GraphNode[] {
+  const byToken = indexByToken(nodes);
+  const below = indexByFolder(nodes);
+  const folders = indexByPath(nodes.filter((node) => node.isDirectory));
+  return (edge) => {
+    const found = new Set(edge.tokens.flatMap((token) => byToken.get(token) ?? []));
+    const { kind, value } = edge.reference;
+    for (const path of pathsOf(edge)) {
+      if (kind === 'dir') addAll(found, below.get(path));
+      for (const folder of foldersAbove(path)) addAll(found, folders.get(folder));
+    }
+    if (kind === 'text') addAll(found, namedIn(value, nodes));
+    return [...found];
   };
 }
 
@@ -135,7 +150,7 @@ export function chainOf(need: Need): readonly Link[] {
 export function concerns(blindSpot: BlindSpot, node: GraphNode): boolean {
   if (blindSpot.holder === node.id) return false;
   if (blindSpot.concerns === 'everything') return true;
-  return blindSpot.concerns.some(({ value }) => isNamedIn(value, node) || node.paths.includes(value));
+  return blindSpot.concerns.some(({ value }) => namedIn(value, [node]).length > 0);
 }
 
 /** Orders nodes so that what stands on another comes before it; within a cycle there is no order. */
@@ -148,7 +163,8 @@ export function overlaysFirst(nodes: readonly GraphNode[], resolver: Resolver): 
     const enter = (node: GraphNode): void => {
       if (seen.has(node) || !inSet.has(node)) return;
       seen.add(node);
-      stack.push({ node, bases: node.edges.flatMap((edge) => resolver.targets(edge)) });
+      const edges = node.edges.filter(({ isAlias = false }) => !isAlias);
+      stack.push({ node, bases: edges.flatMap((edge) => resolver.targets(edge)) });
     };
     enter(start);
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
@@ -176,6 +192,16 @@ function indexByFolder(nodes: readonly GraphNode[]): ReadonlyMap<string, readonl
   return index;
 }
 
+function indexByPath(nodes: readonly GraphNode[]): ReadonlyMap<string, readonly GraphNode[]> {
+  const index = new Map<string, GraphNode[]>();
+  for (const node of nodes) for (const path of node.paths) addTo(index, path, node);
+  return index;
+}
+
+function addAll<T>(set: Set<T>, values: Iterable<T> = []): void {
+  for (const value of values) set.add(value);
+}
+
 function addTo<K, V>(index: Map<K, V[]>, key: K, value: V): void {
   const list = index.get(key);
   if (list === undefined) index.set(key, [value]);
@@ -193,13 +219,44 @@ function pathsOf(edge: Edge): readonly string[] {
   return edge.tokens.flatMap((token) => (token.startsWith('path:') ? [token.slice(5)] : []));
 }
 
-function isBelow(path: string, folders: readonly string[]): boolean {
-  return folders.some((folder) => path.startsWith(folder === '/' ? folder : `${folder}/`));
+/** The nodes whose path a free text contains, or whose name it contains as a word of its own. */
+function namedIn(text: string, nodes: readonly GraphNode[]): readonly GraphNode[] {
+  const readings = readingsOf(text);
+  return nodes.filter((node) => node.paths.some((path) => readings.some((reading) => isNamed(reading, path))));
 }
 
-/** Whether free text contains a path of the node, or its name as a word of its own. */
-function isNamedIn(text: string, node: GraphNode): boolean {
-  return node.paths.some((path) => text.includes(path) || containsWord(text, path.slice(path.lastIndexOf('/') + 1)));
+/**
+ * A text as it stands, and as those read it who write a comma twice (QEMU), a character in per cent (URIs), or a slash
+ * with a backslash (JSON). White space is alike, since XML parsers return a blank for a line break.
+ */
+function readingsOf(text: string): readonly string[] {
+  const blank = withBlanks(text);
+  const readings = [blank];
+  if (blank.includes(',,')) readings.push(blank.replaceAll(',,', ','));
+  if (blank.includes('\\/')) readings.push(blank.replaceAll('\\/', '/'));
+  if (/%[0-9a-f]{2}/i.test(blank)) readings.push(percentDecoded(blank));
+  return readings;
+}
+
+function withBlanks(text: string): string {
+  return /[^\S ]/.test(text) ? text.replaceAll(/\s/g, ' ') : text;
+}
+
+function percentDecoded(text: string): string {
+  return text.replaceAll(/(?:%[0-9a-f]{2})+/gi, (bytes) => {
+    try {
+      return decodeURIComponent(bytes);
+    } catch {
+      return bytes;
+    }
+  });
+}
+
+/** A path can only be in a text that has its last part, which is the quickest to look for. */
+function isNamed(text: string, path: string): boolean {
+  const written = withBlanks(path);
+  const name = written.slice(written.lastIndexOf('/') + 1);
+  return text.includes(name) && (text.includes(written) || containsWord(text, name));
 }
 
 function containsWord(text: string, word: string): boolean {

@@ -7,8 +7,8 @@ import type { Environment } from './environment.ts';
 /** What is needed to delete volumes. */
 export interface Sweeper {
   readonly environment: Pick<Environment, 'connection' | 'journal' | 'signal'>;
-  /** Judges everything afresh, just before the first volume goes. */
-  rejudge(): Promise<readonly Verdict[]>;
+  /** Judges these volumes afresh, by name, as if all others were to stay. */
+  rejudge(only: ReadonlySet<string>): Promise<readonly Verdict[]>;
   /** Called after a volume is gone. */
   afterDelete(volume: PoolVolume): Promise<void>;
 }
@@ -16,39 +16,51 @@ export interface Sweeper {
 /**
  * Deletes volumes: the only place in the program that does. The plan is checked against a fresh judgement, which may spare
  * volumes and never adds any; each volume's key, size and time are compared once more right before it goes. What fails
- * or changed is reported and does not stop the rest, except that nothing that a spared volume may need is deleted either:
- * the fresh judgement sees to that.
+ * or changed is reported and does not stop the rest. But it stays, and so must what it stands on: the rest is then judged
+ * once more.
  */
 export async function executeSweep(planned: readonly Verdict[], sweeper: Sweeper): Promise<readonly SweepOutcome[]> {
-  const doomed = planned.filter(({ action }) => action === 'delete').map(({ volume }) => volume);
-  if (doomed.length === 0) return [];
-  const fresh = new Map((await sweeper.rejudge()).filter(isDeletion).map(({ volume }) => [volumeId(volume), volume]));
+  const doomed = planned.filter(isDeletion).map(({ volume }) => volume);
   const outcomes: SweepOutcome[] = [];
-  for (const volume of doomed) {
+  let fresh: ReadonlyMap<string, PoolVolume> | undefined;
+  for (const [index, volume] of doomed.entries()) {
     sweeper.environment.signal.throwIfAborted();
+    fresh ??= await judgeAfresh(doomed.slice(index), sweeper);
     const now = fresh.get(volumeId(volume));
-    if (now === undefined || !isSameContent(volume, now)) {
-      outcomes.push({ result: 'spared', volume, reason: 'it changed or was taken into use meanwhile' });
-    } else outcomes.push(await deleteOne(volume, sweeper));
+    const isSame = now !== undefined && isSameContent(volume, now);
+    const outcome = isSame ? await deleteOne(volume, sweeper) : spared(volume, CHANGED);
+    outcomes.push(outcome);
+    if (now !== undefined && outcome.result !== 'deleted') fresh = undefined;
   }
   return outcomes;
+}
+
+const CHANGED = 'it changed or was taken into use meanwhile';
+
+async function judgeAfresh(volumes: readonly PoolVolume[], sweeper: Sweeper): Promise<ReadonlyMap<string, PoolVolume>> {
+  const verdicts = await sweeper.rejudge(new Set(volumes.map(({ name }) => name)));
+  return new Map(verdicts.filter(isDeletion).map(({ volume }) => [volumeId(volume), volume]));
 }
 
 async function deleteOne(volume: PoolVolume, sweeper: Sweeper): Promise<SweepOutcome> {
   const { connection, journal } = sweeper.environment;
   try {
     const now = await lookupVolume(connection, volume.pool, volume.name);
-    if (!isSameContent(volume, now)) return { result: 'spared', volume, reason: 'it changed meanwhile' };
+    if (!isSameContent(volume, now)) return spared(volume, CHANGED);
     const intent = await journal.begin({ kind: 'delete', volumeName: volume.name, volumeKey: volume.key });
     await deleteVolume(connection, volume.pool, volume.name);
     await sweeper.afterDelete(volume);
     await journal.done(intent);
     return { result: 'deleted', volume };
   } catch (error) {
-    if (isNoStorageVolume(error)) return { result: 'spared', volume, reason: 'it is gone already' };
+    if (isNoStorageVolume(error)) return spared(volume, 'it is gone already');
     if (error instanceof PoolkeeperError) return { result: 'failed', volume, error };
     throw error;
   }
+}
+
+function spared(volume: PoolVolume, reason: string): SweepOutcome {
+  return { result: 'spared', volume, reason };
 }
 
 function isDeletion(verdict: Verdict): boolean {

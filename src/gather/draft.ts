@@ -1,7 +1,8 @@
+import { lstat } from 'node:fs/promises';
 import type { BlindSpot, Reference } from '../core/reference.ts';
-import { nameTokens } from '../core/reference-tokens.ts';
+import { baseNameToken, nameTokens, servedFileTokens } from '../core/reference-tokens.ts';
 import type { Edge, GraphNode, Token } from '../core/use-graph.ts';
-import type { FileIdentifier } from './file-identity.ts';
+import type { FileIdentifier, FileIdentity } from './file-identity.ts';
 
 /** A node of the use graph while it is being gathered. */
 export interface DraftNode extends GraphNode {
@@ -24,9 +25,14 @@ export interface Content {
 /** The nodes found so far, each directory entry once, however many pools show it. */
 export class Draft {
   readonly nodes: DraftNode[] = [];
-  readonly blindSpots: BlindSpot[] = [];
   readonly #byEntry = new Map<string, DraftNode>();
   readonly #tokens = new Set<Token>();
+  readonly #blindSpots = new Map<string, BlindSpot>();
+
+  /** What could not be seen, each thing once. */
+  get blindSpots(): readonly BlindSpot[] {
+    return [...this.#blindSpots.values()];
+  }
 
   /** Adds a node; if its directory entry is known already, the known node learns the new names. */
   add(entry: string, node: DraftNode): DraftNode {
@@ -46,31 +52,80 @@ export class Draft {
   knows(tokens: readonly Token[]): boolean {
     return tokens.some((token) => this.#tokens.has(token));
   }
+
+  miss(...blindSpots: readonly BlindSpot[]): void {
+    for (const blindSpot of blindSpots) {
+      if (!this.#blindSpots.has(blindSpot.what)) this.#blindSpots.set(blindSpot.what, blindSpot);
+    }
+  }
+}
+
+/**
+ * A node for a file on this host.
+ *
+ * @param bytes the path byte by byte; its name may not be UTF-8.
+ */
+export function fileNode(path: string, bytes: Buffer, identity: FileIdentity): DraftNode {
+  const isExact = Buffer.from(path).equals(bytes);
+  return {
+    id: isExact ? path : `${path} (${bytes.toString('hex')})`,
+    label: `file ${path}`,
+    tokens: [...identity.tokens, ...identity.above, baseNameToken(path)],
+    paths: [...identity.paths],
+    isDirectory: false,
+    edges: [],
+    content: { file: isExact ? path : bytes, volume: undefined },
+  };
 }
 
 /** A reference with everything that it may mean on this host. */
 export async function toEdge(reference: Reference, document: string, files: FileIdentifier): Promise<Edge> {
-  const isPath = (reference.kind === 'path' || reference.kind === 'dir') && reference.value.trimStart().startsWith('/');
-  const tokens = isPath ? (await files.identify(reference.value)).tokens : [];
-  return { reference, document, tokens: [...tokens, ...nameTokens(reference)] };
+  const path = pathOf(reference);
+  const identity = path === undefined ? undefined : await files.identify(path);
+  const tokens = [...(identity?.tokens ?? []), ...(identity?.below ?? [])];
+  return { reference, document, tokens: [...tokens, ...nameTokens(reference), ...servedFileTokens(reference)] };
 }
 
-/** Ties the nodes together that are one file under several names: links, or one directory mounted twice. */
-export function linkSameFiles(nodes: readonly DraftNode[]): void {
-  const byInode = new Map<Token, DraftNode[]>();
-  for (const node of nodes) {
-    for (const token of node.tokens) {
-      if (!token.startsWith('inode:')) continue;
-      byInode.set(token, [...(byInode.get(token) ?? []), node]);
-    }
-  }
-  for (const [token, same] of byInode) {
+/** The path that a reference names. libvirt runs QEMU in the root directory, where relative ones then start. */
+export function pathOf({ kind, value }: Reference): string | undefined {
+  if (kind !== 'path' && kind !== 'dir') return undefined;
+  return value.startsWith('/') ? value : `/${value}`;
+}
+
+/**
+ * Ties the nodes together that are one file under several names: links, or one directory mounted twice. A symbolic link
+ * goes before what it leads to: libvirt cannot delete one that leads nowhere.
+ */
+export async function linkSameFiles(nodes: readonly DraftNode[]): Promise<void> {
+  for (const [token, same] of byInode(nodes)) {
     if (same.length < 2) continue;
     for (const node of same) {
-      const reference: Reference = { kind: 'path', value: node.paths[0] ?? node.label, evidence: 'same file' };
-      node.edges.push({ reference, document: node.label, tokens: [token] });
+      const isLink = await isSymbolicLink(node.content.file);
+      const evidence = isLink ? 'symbolic link' : 'same file';
+      const reference: Reference = { kind: 'path', value: node.paths[0] ?? node.label, evidence };
+      node.edges.push({ reference, document: node.label, tokens: [token], isAlias: !isLink });
     }
   }
+}
+
+function byInode(nodes: readonly DraftNode[]): ReadonlyMap<Token, readonly DraftNode[]> {
+  const groups = new Map<Token, DraftNode[]>();
+  for (const node of nodes) {
+    for (const token of node.tokens.filter((known) => known.startsWith('inode:'))) {
+      const group = groups.get(token);
+      if (group === undefined) groups.set(token, [node]);
+      else group.push(node);
+    }
+  }
+  return groups;
+}
+
+async function isSymbolicLink(file: Content['file']): Promise<boolean> {
+  if (file === undefined) return false;
+  return lstat(file).then(
+    (status) => status.isSymbolicLink(),
+    () => false,
+  );
 }
 
 function addMissing<T>(list: T[], more: readonly T[]): void {

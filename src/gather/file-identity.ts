@@ -11,41 +11,50 @@ export interface FileIdentity {
   readonly state: 'file' | 'directory' | 'other' | 'missing' | 'unreadable';
   /** Identifies the directory entry itself, so that one file seen through two pools is one. */
   readonly entry: string | undefined;
+  /** The tokens that a reference to a directory shares with everything below it, however each of them is spelled. */
+  readonly above: readonly Token[];
+  readonly below: readonly Token[];
 }
 
 /** Tells what paths stand for; each path is looked at once. */
 export interface FileIdentifier {
-  identify(path: string): Promise<FileIdentity>;
+  /** @param bytes the path where its name is not UTF-8, so that `path` only resembles it. */
+  identify(path: string, bytes?: Buffer): Promise<FileIdentity>;
 }
+
+type Look = (path: string, bytes: Buffer) => Promise<FileIdentity>;
+type Status = BigIntStats | 'missing' | 'unreadable';
+
+/** Looks at what a path leads to, links followed. */
+type StatusOf = (path: Buffer) => Promise<Status>;
+
+/** Longer paths cannot be opened (limits.h). */
+const PATH_MAX = 4096;
+
+/** By these codes the system says that nobody can open the path, not only that we cannot. */
+const ABSENT = new Set<unknown>(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG']);
 
 /**
  * Looks at paths on this host. A reference is compared by the path as written, by its real path, by inode and by device
  * number, since libvirt keeps paths unchanged and QEMU opens whatever they lead to.
  */
 export function localFiles(): FileIdentifier {
-  return memoised(async (path) => {
-    const status = await statOf(path);
-    const real = await realPathOf(path);
-    const paths = [...new Set([path, posix.normalize(path), ...(real === undefined ? [] : [real])])];
-    const isThere = typeof status === 'object';
-    return {
-      tokens: [...paths.flatMap(pathTokens), ...(isThere ? inodeTokens(status) : [])],
-      paths,
-      state: isThere ? kindOf(status) : status,
-      entry: await entryOf(path),
-    };
-  });
+  const folders = new Map<string, Promise<Status>>();
+  const statusOfFolder: StatusOf = (path) => remembered(folders, path.toString('latin1'), () => statusOf(path));
+  return memoised((path, bytes) => lookAt(path, bytes, statusOfFolder));
 }
 
 /** For a libvirt on another host: paths can only be compared as text. */
 export function remoteFiles(): FileIdentifier {
   return memoised((path) => {
-    const paths = [...new Set([path, posix.normalize(path)])];
+    const paths = [...new Set([path, normalised(path)])];
     return Promise.resolve({
       tokens: paths.flatMap(pathTokens),
       paths,
       state: 'unreadable',
-      entry: posix.normalize(path),
+      entry: normalised(path),
+      above: [],
+      below: [],
     });
   });
 }
@@ -58,18 +67,35 @@ export function pathTokens(path: string): readonly Token[] {
   return [`path:${path}`, `blank:${path.trim().replaceAll(/\s+/g, ' ')}`];
 }
 
-function memoised(look: (path: string) => Promise<FileIdentity>): FileIdentifier {
-  const known = new Map<string, Promise<FileIdentity>>();
+async function lookAt(path: string, bytes: Buffer, statusOfFolder: StatusOf): Promise<FileIdentity> {
+  const status = await statusOf(bytes);
+  const real = await realPathOf(bytes);
+  const paths = [...new Set([path, normalised(path), ...(real === undefined ? [] : [real])])];
+  const isThere = typeof status === 'object';
   return {
-    identify: (path) => {
-      const found = known.get(path) ?? look(path);
-      known.set(path, found);
-      return found;
-    },
+    tokens: [...paths.flatMap(pathTokens), ...(isThere ? inodeTokens(status) : [])],
+    paths,
+    state: isThere ? kindOf(status) : status,
+    entry: await entryOf(bytes, statusOfFolder),
+    above: await folderTokens(paths, statusOfFolder),
+    below: isThere && status.isDirectory() ? [belowToken(status)] : [],
   };
 }
 
-async function statOf(path: string): Promise<BigIntStats | 'missing' | 'unreadable'> {
+function memoised(look: Look): FileIdentifier {
+  const known = new Map<string, Promise<FileIdentity>>();
+  return {
+    identify: (path, bytes = Buffer.from(path)) => remembered(known, bytes.toString('latin1'), () => look(path, bytes)),
+  };
+}
+
+function remembered<T>(known: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
+  const found = known.get(key) ?? make();
+  known.set(key, found);
+  return found;
+}
+
+async function statusOf(path: Buffer): Promise<Status> {
   try {
     return await stat(path, { bigint: true });
   } catch (error) {
@@ -78,18 +104,40 @@ async function statOf(path: string): Promise<BigIntStats | 'missing' | 'unreadab
 }
 
 /** The real path; of a file that does not exist, the place where it would be. */
-async function realPathOf(path: string): Promise<string | undefined> {
+async function realPathOf(path: Buffer): Promise<string | undefined> {
   try {
     return await realpath(path);
   } catch {
-    const directory = await realpath(posix.dirname(path)).catch(() => undefined);
-    return directory === undefined ? undefined : posix.join(directory, posix.basename(path));
+    const text = path.toString();
+    const directory = await realpath(posix.dirname(text)).catch(() => undefined);
+    return directory === undefined ? undefined : posix.join(directory, posix.basename(text));
   }
 }
 
-async function entryOf(path: string): Promise<string | undefined> {
-  const directory = await statOf(posix.dirname(path));
-  return typeof directory === 'object' ? `${directory.dev}:${directory.ino}/${posix.basename(path)}` : undefined;
+async function entryOf(path: Buffer, statusOfFolder: StatusOf): Promise<string | undefined> {
+  const text = path.toString('latin1');
+  const directory = await statusOfFolder(Buffer.from(posix.dirname(text), 'latin1'));
+  return typeof directory === 'object' ? `${directory.dev}:${directory.ino}/${posix.basename(text)}` : undefined;
+}
+
+/** One token for each directory above any of the paths. Links and mounts make them more than the paths show. */
+async function folderTokens(paths: readonly string[], statusOfFolder: StatusOf): Promise<readonly Token[]> {
+  const folders = new Set(paths.filter(({ length }) => length <= PATH_MAX).flatMap(foldersAbove));
+  const statuses = await Promise.all([...folders].map((folder) => statusOfFolder(Buffer.from(folder))));
+  return [...new Set(statuses.flatMap((status) => (typeof status === 'object' ? [belowToken(status)] : [])))];
+}
+
+function foldersAbove(path: string): readonly string[] {
+  const folders: string[] = [];
+  for (let folder = path; folder.startsWith('/') && folder !== '/';) {
+    folder = posix.dirname(folder);
+    folders.push(folder);
+  }
+  return folders;
+}
+
+function belowToken({ dev, ino }: BigIntStats): Token {
+  return `below:${dev}:${ino}`;
 }
 
 function inodeTokens(status: BigIntStats): readonly Token[] {
@@ -102,8 +150,13 @@ function kindOf(status: BigIntStats): 'file' | 'directory' | 'other' {
   return status.isFile() || status.isBlockDevice() ? 'file' : 'other';
 }
 
-/** Only these two codes say that there is no such file; all others say that it could not be seen. */
+/** Without detours as a string, and without a slash at its end. */
+function normalised(path: string): string {
+  const plain = posix.normalize(path);
+  return plain.length > 1 && plain.endsWith('/') ? plain.slice(0, -1) : plain;
+}
+
+/** Every other code says that the path could not be seen, which is not the same. */
 function isAbsent(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return code === 'ENOENT' || code === 'ENOTDIR';
+  return error instanceof Error && 'code' in error && ABSENT.has(error.code);
 }

@@ -8,21 +8,42 @@ import type { QemuImgInfo } from '../image-format/qemu-img.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import { hasNumber, isNoStorageVolume, VIR_ERR } from '../libvirt/error-codes.ts';
 import { downloadVolume } from '../libvirt/stream.ts';
-import { readReferences } from '../libvirt/xml/references.ts';
+import { readDocument } from '../libvirt/xml/references.ts';
 import type { DraftNode } from './draft.ts';
+import { hasVanished } from './unseen.ts';
 
 /** What is needed to read images. */
 export interface ImageSight {
-  readonly connection: Connection;
   readonly qemuImg: QemuImgInfo;
+  readonly readVolume: VolumeReader;
 }
+
+/** A volume by name. */
+interface VolumeName {
+  readonly pool: string;
+  readonly name: string;
+}
+
+/** Reads a part of a volume that is no file on this host. What it returns is shorter only where the volume ends. */
+export type VolumeReader = (volume: VolumeName, offset: bigint, length: number) => Promise<Uint8Array>;
 
 /** References in one document, and what of it could not be seen. */
 export interface FoundReferences {
   readonly document: string;
   readonly references: readonly Reference[];
+  /** The values that are opened as raw bytes and in no other way. */
+  readonly rawImages: ReadonlySet<string>;
   readonly blindSpots: readonly BlindSpot[];
 }
+
+/** For an image that is gone. */
+const NOTHING: ImageInspection = {
+  format: 'raw',
+  references: [],
+  undecided: undefined,
+  remedy: undefined,
+  savedDomainXml: undefined,
+};
 
 /** What the image behind a node names in its header. An image that vanished meanwhile names nothing. */
 export async function readHeader(node: DraftNode, sight: ImageSight): Promise<FoundReferences> {
@@ -33,6 +54,7 @@ export async function readHeader(node: DraftNode, sight: ImageSight): Promise<Fo
   return {
     document,
     references: [...inspection.references, ...(saved?.references ?? [])],
+    rawImages: saved?.rawImages ?? new Set(),
     blindSpots: [...doubt, ...(saved?.blindSpots ?? [])],
   };
 }
@@ -40,13 +62,15 @@ export async function readHeader(node: DraftNode, sight: ImageSight): Promise<Fo
 /** What an XML document names; a document that cannot be read is a blind spot. */
 export function readXml(document: string, xml: string): FoundReferences {
   try {
-    return { document, references: readReferences(xml).references, blindSpots: [] };
+    const { found, rawImages } = readDocument(xml);
+    return { document, references: found.references, rawImages, blindSpots: [] };
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const remedy = `look at the document with virsh; 'poolkeeper references -' says what is wrong with it`;
     return {
       document,
       references: [],
+      rawImages: new Set(),
       blindSpots: [{ what: document, cause: error.message, remedy, concerns: 'everything' }],
     };
   }
@@ -60,35 +84,36 @@ async function inspectContent(node: DraftNode, sight: ImageSight): Promise<Image
       return await inspectImage(image, { runQemuImg: sight.qemuImg });
     } catch (error) {
       if (!(error instanceof FailureError)) throw error;
+      if (await hasVanished(file)) return NOTHING;
       if (node.content.volume === undefined) return unreadableImage(error);
     }
   }
-  return inspectThroughLibvirt(node, sight.connection);
+  return inspectVolume(node, sight.readVolume);
 }
 
-async function inspectThroughLibvirt(node: DraftNode, connection: Connection): Promise<ImageInspection> {
+async function inspectVolume(node: DraftNode, readVolume: VolumeReader): Promise<ImageInspection> {
   const { volume } = node.content;
   if (volume === undefined) return unreadableImage(new FailureError(`cannot read ${node.label}`));
   const reader: ImageReader = {
     path: node.paths[0],
-    read: (offset, length) => readVolume(connection, volume, { offset, length: BigInt(length) }),
+    read: (offset, length) => readVolume(volume, offset, length),
   };
   return inspectImage(reader);
 }
 
-async function readVolume(
-  connection: Connection,
-  volume: { readonly pool: string; readonly name: string },
-  range: { readonly offset: bigint; readonly length: bigint },
-): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  try {
-    for await (const chunk of downloadVolume(connection, volume.pool, volume.name, range)) chunks.push(chunk);
-  } catch (error) {
-    // Pools without up- and download hold raw devices (rbd, iscsi-direct); a volume that is gone needs nothing.
-    if (!hasNumber(error, VIR_ERR.noSupport) && !isNoStorageVolume(error)) throw error;
-  }
-  return Buffer.concat(chunks);
+/** Reads volumes through libvirt. */
+export function volumesOf(connection: Connection): VolumeReader {
+  return async ({ pool, name }, offset, length) => {
+    const chunks: Uint8Array[] = [];
+    try {
+      const range = { offset, length: BigInt(length) };
+      for await (const chunk of downloadVolume(connection, pool, name, range)) chunks.push(chunk);
+    } catch (error) {
+      // Pools without up- and download hold raw devices (rbd, iscsi-direct); a volume that is gone needs nothing.
+      if (!hasNumber(error, VIR_ERR.noSupport) && !isNoStorageVolume(error)) throw error;
+    }
+    return Buffer.concat(chunks);
+  };
 }
 
 function unreadableImage(error: PoolkeeperError): ImageInspection {

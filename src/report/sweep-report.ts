@@ -98,7 +98,7 @@ export function incompleteView(verdicts: readonly Verdict[]): IncompleteViewErro
   if (blindSpots.length === 0) return undefined;
   const list = blindSpots.map((blindSpot) => `\n  ${blindSpotText(blindSpot)}`).join('');
   return new IncompleteViewError(
-    `nothing was deleted of ${held.length} unused volume(s), because not everything could be seen:${list}`,
+    `${held.length} unused volume(s) were not deleted, because not everything could be seen:${list}`,
     {
       hint: 'clear the cause of each, then run again',
     },

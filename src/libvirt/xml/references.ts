@@ -3,6 +3,7 @@ import type { DocumentKind, Reference } from '../../core/reference.ts';
 import { childElements, type Document, parseDocument, refusal } from './document.ts';
 import { DOCUMENT_RULES } from './document-rules.ts';
 import { readPlaces } from './places.ts';
+import { readRawImages } from './raw-images.ts';
 
 /** What one document of libvirt names. */
 export interface DocumentReferences {
@@ -21,11 +22,23 @@ export interface DocumentReferences {
  * @throws IntegrityError when the document is not well formed, hostile, or of a kind that is not known.
  */
 export function readReferences(xml: string): DocumentReferences {
+  return readDocument(xml).found;
+}
+
+/**
+ * Reads a document like `readReferences`, and which of the named paths and volumes it opens as nothing but raw bytes.
+ *
+ * @throws IntegrityError as `readReferences`.
+ */
+export function readDocument(xml: string): {
+  readonly found: DocumentReferences;
+  readonly rawImages: ReadonlySet<string>;
+} {
   const document = parseDocument(xml);
   const kind = document.root.localName;
   if (!isDocumentKind(kind)) throw refusal(`its root element <${document.root.nodeName}> is not one of libvirt's`);
   const references = readPlaces(kind, document);
-  return { kind, name: documentName(document), references };
+  return { found: { kind, name: documentName(document), references }, rawImages: readRawImages(document) };
 }
 
 function isDocumentKind(name: string | null): name is DocumentKind {

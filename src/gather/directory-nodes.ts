@@ -1,0 +1,84 @@
+import { lstat, readdir, readlink } from 'node:fs/promises';
+import { posix } from 'node:path';
+import type { Token } from '../core/use-graph.ts';
+import { type Draft, type DraftNode, fileNode } from './draft.ts';
+import type { FileIdentifier, FileIdentity } from './file-identity.ts';
+import { danglingLink, unreadableFolder } from './unseen.ts';
+
+/** How the entries of a directory become nodes. */
+export interface TreeSight {
+  readonly draft: Draft;
+  readonly files: FileIdentifier;
+  /** More tokens by which an entry directly in the directory goes. */
+  tokensOf(name: string): readonly Token[];
+}
+
+/** An entry of a directory, byte by byte and as text. */
+interface Entry {
+  readonly bytes: Buffer;
+  readonly path: string;
+  readonly name: string;
+  readonly identity: FileIdentity;
+}
+
+/**
+ * Drafts a node for every file in a directory and below it. Links to files count, links to directories are not followed.
+ *
+ * @param names the names in the directory itself.
+ * @returns the nodes of the directory's own entries by name, `undefined` for those that are no files.
+ */
+export async function draftTree(
+  directory: string,
+  names: readonly Buffer[],
+  sight: TreeSight,
+): Promise<ReadonlyMap<string, DraftNode | undefined>> {
+  const top = await identifyEntries(Buffer.from(directory), names, sight.files);
+  const nodes = new Map<string, DraftNode | undefined>();
+  for (const entry of top) nodes.set(entry.name, await draftEntry(entry, sight.tokensOf(entry.name), sight.draft));
+  const waiting = [...top];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (next.identity.state !== 'directory') continue;
+    const below = await identifyEntries(next.bytes, await readFolder(next, sight.draft), sight.files);
+    for (const entry of below) await draftEntry(entry, [], sight.draft);
+    waiting.push(...below);
+  }
+  return nodes;
+}
+
+async function identifyEntries(
+  folder: Buffer,
+  names: readonly Buffer[],
+  files: FileIdentifier,
+): Promise<readonly Entry[]> {
+  return Promise.all(
+    names.map(async (nameBytes) => {
+      const bytes = Buffer.concat([folder, Buffer.from('/'), nameBytes]);
+      const path = bytes.toString();
+      return { bytes, path, name: nameBytes.toString(), identity: await files.identify(path, bytes) };
+    }),
+  );
+}
+
+async function draftEntry(entry: Entry, tokens: readonly Token[], draft: Draft): Promise<DraftNode | undefined> {
+  const { bytes, path, identity } = entry;
+  if (identity.state === 'missing') await missDangling(entry, draft);
+  if (identity.state !== 'file' && identity.state !== 'unreadable') return undefined;
+  const node = fileNode(path, bytes, identity);
+  node.tokens.push(...tokens);
+  return draft.add(identity.entry ?? node.id, node);
+}
+
+/** A link whose target is on a file system that is not mounted leads to an image that cannot be seen. */
+async function missDangling({ bytes, path }: Entry, draft: Draft): Promise<void> {
+  const target = await readlink(bytes).catch(() => undefined);
+  if (target !== undefined) draft.miss(...(await danglingLink(path, posix.resolve(posix.dirname(path), target))));
+}
+
+async function readFolder({ bytes, path, name }: Entry, draft: Draft): Promise<readonly Buffer[]> {
+  try {
+    return (await lstat(bytes)).isDirectory() ? await readdir(bytes, { encoding: 'buffer' }) : [];
+  } catch (error) {
+    draft.miss(...unreadableFolder(path, name, error));
+    return [];
+  }
+}

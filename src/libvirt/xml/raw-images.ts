@@ -1,0 +1,33 @@
+import type { Element } from '@xmldom/xmldom';
+import { childElements, type Document } from './document.ts';
+
+const SOURCE_ELEMENTS = ['source', 'target', 'scratch'];
+const SOURCE_ATTRIBUTES = ['file', 'dev', 'volume'];
+
+/** Without a format of their own these are images of discs. */
+const REMOVABLE_MEDIA: ReadonlySet<string> = new Set(['cdrom', 'floppy']);
+
+/**
+ * The paths and volume names that a document opens as raw bytes and in no other way: the `driver` or `format` beside the
+ * source says so. QEMU looks for no header in them, so no other image can stand behind them.
+ */
+export function readRawImages({ elementsByStep }: Document): ReadonlySet<string> {
+  const raw = new Set<string>();
+  const other = new Set<string>();
+  for (const source of SOURCE_ELEMENTS.flatMap((name) => elementsByStep.get(name) ?? [])) {
+    for (const attribute of SOURCE_ATTRIBUTES) {
+      const value = source.getAttribute(attribute);
+      if (value !== null) (isRaw(source) ? raw : other).add(value);
+    }
+  }
+  return new Set([...raw].filter((value) => !other.has(value)));
+}
+
+function isRaw({ parentElement }: Element): boolean {
+  if (parentElement === null) return false;
+  for (const { localName, attributes } of childElements(parentElement)) {
+    const type = attributes.getNamedItem('type')?.value;
+    if ((localName === 'driver' || localName === 'format') && type !== undefined) return type === 'raw';
+  }
+  return REMOVABLE_MEDIA.has(parentElement.getAttribute('device') ?? '');
+}
