@@ -21,7 +21,7 @@ async function read(mode: string, uri: string, lanes: number): Promise<Reading> 
   const connection = await Connection.open(uri, { lanes });
   try {
     const [calls, start] = [counter.calls, performance.now()];
-    if (mode === 'scan') await gatherUseGraph({ connection, qemuImg: createQemuImgInfo() });
+    if (mode === 'scan') await gatherUseGraph({ connection, qemuImg: createQemuImgInfo(), ownPid: process.pid });
     else await makeCalls(connection);
     return { wallMs: performance.now() - start, calls: counter.calls - calls };
   } finally {

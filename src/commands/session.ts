@@ -75,7 +75,15 @@ export async function openSession(
 ): Promise<Session> {
   const pool = await lookupUsablePool(connection, options.pool);
   const paths = statePathsOf(context, options, pool);
-  return { connection, pool, paths, context, reporter: reporterOf(context, options), qemuImg: createQemuImgInfo() };
+  return {
+    connection,
+    pool,
+    paths,
+    context,
+    reporter: reporterOf(context, options),
+    qemuImg: createQemuImgInfo(),
+    ownPid: context.pid,
+  };
 }
 
 /** @throws LibvirtError when the pool is missing, not active, or of a kind that holds no image files. */

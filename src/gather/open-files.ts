@@ -18,17 +18,16 @@ interface OpenFile {
  *
  * Source: proc(5), `/proc/PID/fd`; the kernel's `Documentation/ABI/testing/sysfs-block-loop`.
  *
- * @param isRelevant whether a path can be an image at all, to save the work on all others.
+ * @param folders only what lies below these counts: QEMU opens every image of a chain, so whoever needs a volume has it open.
  * @param ownPid poolkeeper itself does not count.
  */
 export async function openFileRoots(
   files: FileIdentifier,
-  isRelevant: (path: string) => boolean,
+  folders: readonly string[],
   ownPid: number,
 ): Promise<readonly GraphRoot[]> {
-  const open = [...(await filesOfProcesses(ownPid, isRelevant)), ...(await filesOfLoopDevices())].filter(({ path }) =>
-    isRelevant(path),
-  );
+  const isRelevant = (path: string): boolean => folders.some((folder) => path.startsWith(`${folder}/`));
+  const open = [...(await filesOfProcesses(ownPid, isRelevant)), ...(await filesOfLoopDevices(isRelevant))];
   return Promise.all(
     open.map(async ({ holder, path, evidence }) => {
       const reference: Reference = { kind: 'path', value: path, evidence };
@@ -52,13 +51,13 @@ async function filesOfProcess(pid: string, isRelevant: (path: string) => boolean
   return paths.map((path) => ({ holder: `process ${pid} (${name})`, path, evidence: folder }));
 }
 
-async function filesOfLoopDevices(): Promise<readonly OpenFile[]> {
+async function filesOfLoopDevices(isRelevant: (path: string) => boolean): Promise<readonly OpenFile[]> {
   const devices = (await listNames('/sys/block')).filter((name) => name.startsWith('loop'));
   const found = await Promise.all(
     devices.map(async (device) => {
       const evidence = `/sys/block/${device}/loop/backing_file`;
       const path = (await readText(() => readFile(evidence, 'utf8'))).trim();
-      return path === '' ? [] : [{ holder: `loop device ${device}`, path, evidence }];
+      return isRelevant(path) ? [{ holder: `loop device ${device}`, path, evidence }] : [];
     }),
   );
   return found.flat();

@@ -6,6 +6,7 @@ import { Draft, type DraftNode, linkSameFiles, toEdge } from './draft.ts';
 import { type FileIdentifier, localFiles, remoteFiles } from './file-identity.ts';
 import { type FoundReferences, type ImageSight, readHeader, readXml, volumesOf } from './image-edges.ts';
 import { type Inventory, listInventory } from './inventory.ts';
+import { openFileRoots } from './open-files.ts';
 import { draftPool, type SeenVolume } from './pool-nodes.ts';
 import { draftTargets } from './targets.ts';
 
@@ -19,6 +20,16 @@ export interface GatheredGraph {
 export interface GraphSight {
   readonly connection: Connection;
   readonly qemuImg: QemuImgInfo;
+  /** Of poolkeeper itself, which is no user of the files that it reads. */
+  readonly ownPid: number;
+}
+
+/** How images are read, and on which host. */
+export interface HostSight extends ImageSight {
+  /** Whether the paths in the inventory are paths of this host. */
+  readonly isLocal: boolean;
+  /** As in `GraphSight`; without it the kernel is not asked who holds files open. */
+  readonly ownPid?: number;
 }
 
 interface Sight extends ImageSight {
@@ -37,19 +48,16 @@ const READERS = 16;
  *
  * @throws LibvirtError when domains or pools cannot be listed at all.
  */
-export async function gatherUseGraph({ connection, qemuImg }: GraphSight): Promise<GatheredGraph> {
+export async function gatherUseGraph({ connection, qemuImg, ownPid }: GraphSight): Promise<GatheredGraph> {
   const isLocal = isLocalUri(connection.uri);
-  return drawGraph(await listInventory(connection, isLocal), { qemuImg, readVolume: volumesOf(connection), isLocal });
+  const inventory = await listInventory(connection, isLocal);
+  return drawGraph(inventory, { qemuImg, readVolume: volumesOf(connection), isLocal, ownPid });
 }
 
-/**
- * Draws the graph of what was listed, and reads every image on the way.
- *
- * @param isLocal whether the paths in the inventory are paths of this host.
- */
+/** Draws the graph of what was listed, and reads every image on the way. */
 export async function drawGraph(
   inventory: Inventory,
-  { isLocal, ...images }: ImageSight & { readonly isLocal: boolean },
+  { isLocal, ownPid, ...images }: HostSight,
 ): Promise<GatheredGraph> {
   const draft = new Draft();
   const pools = inventory.pools.map(({ pool }) => pool);
@@ -58,7 +66,11 @@ export async function drawGraph(
   const volumes: SeenVolume[] = [];
   for (const listing of inventory.pools) volumes.push(...(await draftPool(listing, draft, sight)));
   draft.miss(...inventory.blindSpots);
-  const roots = [...(await domainRoots(inventory, sight)), ...(await poolRoots(pools, sight))];
+  const holders =
+    isLocal && ownPid !== undefined
+      ? await openFileRoots(sight.files, await poolFolders(pools, sight.files), ownPid)
+      : [];
+  const roots = [...(await domainRoots(inventory, sight)), ...(await poolRoots(pools, sight)), ...holders];
   for (const { volume, node } of volumes) {
     await addEdges(node, readXml(`${node.label}, XML`, volume.xml), sight);
   }
@@ -92,6 +104,13 @@ async function poolRoots(pools: readonly StoragePool[], sight: Sight): Promise<r
       return { label, edges: await edgesOf(readXml(`${label}, XML`, xml), sight) };
     }),
   );
+}
+
+/** The directories of the pools, as the kernel names them. */
+async function poolFolders(pools: readonly StoragePool[], files: FileIdentifier): Promise<readonly string[]> {
+  const targets = pools.flatMap(({ targetPath }) => targetPath ?? []);
+  const identities = await Promise.all(targets.map((target) => files.identify(target)));
+  return [...new Set(identities.flatMap(({ paths }) => paths))];
 }
 
 async function addEdges(node: DraftNode, found: FoundReferences, sight: Sight): Promise<readonly Edge[]> {
