@@ -1,13 +1,16 @@
 import { join } from 'node:path';
+import type { OpenIntent } from '../core/journal.ts';
+import { findPartialImages, type PartialImage } from '../core/partial-image.ts';
 import { InUseError } from '../errors.ts';
 import { putRecord, unknownOrigin } from '../execute/environment.ts';
-import { executeSweep } from '../execute/sweep.ts';
 import { judgePool } from '../gather/judge-pool.ts';
-import { gatherPoolView, volumeNameIn } from '../gather/pool-view.ts';
+import { gatherPoolView, type PoolView, volumeNameIn } from '../gather/pool-view.ts';
 import { listVolumes } from '../libvirt/volume.ts';
-import { setAside } from '../state/set-aside.ts';
-import type { LockedSession } from './session.ts';
+import type { Reporter } from '../report/reporter.ts';
 import { reasonText } from '../report/sweep-report.ts';
+import type { Journal } from '../state/journal.ts';
+import { setAside } from '../state/set-aside.ts';
+import type { LockedSession, Session } from './session.ts';
 
 /**
  * Brings the state back in order before anything is planned. What an interrupted run began is either finished by the plan
@@ -32,35 +35,46 @@ export async function repairState(session: LockedSession): Promise<void> {
       tags: {},
     });
   }
-  for (const { id, intent } of environment.journal.openIntents()) {
+  await closeIntents(environment.journal, view, reporter);
+}
+
+/** Closes what the plan sees by looking at what is there; only of half an image the journal knows more. */
+async function closeIntents(journal: Journal, view: PoolView, reporter: Reporter): Promise<void> {
+  const continued = new Set([...partialImages(view, journal.openIntents()).values()].map(({ intentId }) => intentId));
+  for (const { id, intent } of journal.openIntents()) {
+    if (continued.has(id)) continue;
     reporter.event('detail', `an earlier run was interrupted during ${intent.kind}`, 'recovery', {
       intent: intent.kind,
     });
-    await environment.journal.done(id);
+    await journal.done(id);
   }
 }
 
+/** What interrupted transfers left in the pool. */
+export function partialImages(
+  { records, managed }: PoolView,
+  openIntents: readonly OpenIntent[],
+): ReadonlyMap<string, PartialImage> {
+  const lengths = [...managed].flatMap(([name, { volume }]) =>
+    volume.lengthBytes === undefined ? [] : [[name, volume.lengthBytes] as const],
+  );
+  return findPartialImages({ records, lengths: new Map(lengths), openIntents });
+}
+
 /**
- * Deletes the volume that an interrupted run left, through the one deleter and under the same rule as any other.
+ * Makes sure that nothing needs the volume that an interrupted run left, by the same rule under which volumes are deleted.
+ * What cannot be seen is no obstacle: nothing is lost when the rest of an image is written.
  *
- * @throws InUseError when something uses it.
+ * @throws InUseError when something does.
  */
-export async function removeUnfinished(session: LockedSession, volumeName: string): Promise<void> {
-  const judge = async () => {
-    const policy = { now: session.context.clock.now(), graceMs: 0, minAgeMs: 0 };
-    return (await judgePool(session, policy, { only: new Set([volumeName]) })).verdicts;
-  };
-  const verdicts = await judge();
+export async function assertUnused(session: Session, volumeName: string): Promise<void> {
+  const policy = { now: session.context.clock.now(), graceMs: 0, minAgeMs: 0 };
+  const scope = new Set([volumeName]);
+  const { verdicts } = await judgePool(session, policy, { only: scope, retired: scope });
   const [verdict] = verdicts;
-  if (verdict?.action === 'keep') {
-    throw new InUseError(`cannot replace the unfinished volume '${volumeName}': ${reasonText(verdict.reason)}`, {
-      hint: 'remove what uses it, then run again',
-    });
-  }
-  const outcomes = await executeSweep(verdicts, {
-    environment: session.environment,
-    rejudge: judge,
-    afterDelete: () => Promise.resolve(),
+  if (verdict?.action === 'delete' || verdict?.reason.kind === 'unseen') return;
+  const reason = verdict === undefined ? 'it cannot be judged' : reasonText(verdict.reason);
+  throw new InUseError(`cannot write to the unfinished volume '${volumeName}': ${reason}`, {
+    hint: 'remove what uses it, then run again',
   });
-  for (const outcome of outcomes) if (outcome.result === 'failed') throw outcome.error;
 }
