@@ -3,8 +3,10 @@ import type { ImageRecord } from '../core/record.ts';
 import type { WantedImage } from '../core/selection.ts';
 import { IntegrityError, NoSpaceError, TrustError } from '../errors.ts';
 import { DOWNLOAD_HEAD_BYTES } from '../image-format/download-check.ts';
+import { isConnectionLost } from '../libvirt/error-codes.ts';
 import { removeMetadataFile } from '../state/metadata-files.ts';
 import { type ImageTransfer, transferImage, type TransferredImage } from '../transfer/image-transfer.ts';
+import { backoffMs, defaultPatience } from '../transfer/retry.ts';
 import { ArrivingVolume } from './arriving-volume.ts';
 import { type Environment, putRecord } from './environment.ts';
 import { offerImage } from './offer-image.ts';
@@ -45,7 +47,7 @@ export async function fetchImage(fetch: Fetch, environment: Environment): Promis
   const volume = new ArrivingVolume({ image, volumeName, partial, intentId }, environment);
   let transferred: TransferredImage;
   try {
-    transferred = await transferImage(transferOf(fetch, volume), { ...environment, retries: fetch.retries });
+    transferred = await transferPatiently(fetch, volume, environment);
   } catch (error) {
     const status = statusAfter(error, volume);
     if (status !== 'saving') await volume.remove();
@@ -58,6 +60,23 @@ export async function fetchImage(fetch: Fetch, environment: Environment): Promis
   await offerImage(image, environment);
   await environment.journal.done(intentId);
   return transferred;
+}
+
+/** Goes on after libvirtd was restarted; failures of the network have been borne already. */
+async function transferPatiently(
+  fetch: Fetch,
+  volume: ArrivingVolume,
+  environment: Environment,
+): Promise<TransferredImage> {
+  const { retries, sleep, random } = defaultPatience(fetch);
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await transferImage(transferOf(fetch, volume), { ...environment, retries });
+    } catch (error) {
+      if (!isConnectionLost(error) || attempt >= retries) throw error;
+      await sleep(backoffMs(attempt, random), environment.signal);
+    }
+  }
 }
 
 /** Goes on with the intent that is open for the same content; it holds the notes of how far the image is. */

@@ -80,6 +80,18 @@ describe('an interrupted transfer', () => {
     expect(run.stdout).to.contain('fetched image').and.to.contain(', continued at 5 MiB');
   });
 
+  it('goes on within the same run when libvirtd is restarted', async () => {
+    world.server.fault(DISK, { kind: 'slow', bytesPerSecond: 20 * MIB });
+    const run = world.startSync('arch=amd64');
+    await until(() => (imageRequests()[0]?.bytes ?? 0) > 4 * MIB);
+    await world.libvirtd.kill9();
+    await world.libvirtd.start();
+    world.server.clearFaults();
+    const { status, stderr } = await run.ended;
+    expect({ status, stderr }).to.deep.equal({ status: 0, stderr: '' });
+    await expectComplete();
+  });
+
   it('needs no further byte if all of them had arrived', async () => {
     await interrupt('SIGKILL', 5 * MIB, 0);
     // As if it had been killed between the last byte and the record.
