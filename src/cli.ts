@@ -39,7 +39,8 @@ function createParser(context: CommandContext) {
   return commonOptions(yargs())
     .scriptName('poolkeeper')
     .usage('$0 COMMAND [OPTION…]\n\nKeep a libvirt storage pool in step with published cloud images')
-    .parserConfiguration({ 'boolean-negation': false, 'duplicate-arguments-array': false })
+    .parserConfiguration({ 'boolean-negation': false, 'greedy-arrays': false })
+    .middleware(lastValueCounts, true)
     .command(syncCommand(context))
     .command(queryCommand(context))
     .command(purgeCommand(context))
@@ -53,6 +54,16 @@ function createParser(context: CommandContext) {
     .fail((message, error) => {
       throw error ?? new UsageError(message, { hint: 'see poolkeeper --help' });
     });
+}
+
+/** Options of which every value counts. */
+const LISTS: readonly string[] = ['_', 'filters', 'mirror'];
+
+/** Of an option that is given twice the last value counts, so that a script can override what it was given. */
+function lastValueCounts(options: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (Array.isArray(value) && !LISTS.includes(name)) options[name] = value.at(-1);
+  }
 }
 
 /** `--create-pool` takes a value only behind `=`; alone it must not swallow the word that follows. */

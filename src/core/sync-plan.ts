@@ -79,7 +79,7 @@ interface FoundImage {
   readonly offered: OfferedMetadata | undefined;
 }
 
-/** Statuses of an image that should have no volume yet, or no more: one that is there all the same is somebody else's. */
+/** Statuses of an image that has no volume yet, or none any more. */
 const ABSENT: ReadonlySet<ImageStatus> = new Set<ImageStatus>(['queued', 'saving', 'importing', 'deleted']);
 
 /**
@@ -107,9 +107,14 @@ function planWanted(image: WantedImage, facts: SyncFacts): SyncStep | undefined 
   if (partial?.sizeBytes === image.sizeBytes) return planContinuation(image, volumeName, partial);
   const record = facts.records.get(volumeName);
   const offered = facts.metadata.get(identityText(image.identity));
-  if (record === undefined || ABSENT.has(record.status))
+  if (record === undefined || saysNoVolume(record))
     return offered === undefined ? { action: 'adopt', image, volumeName } : planRefresh(image, offered, volumeName);
   return planRecorded({ image, volumeName, record, offered });
+}
+
+/** Whether a record says that there is no volume of this image: one that is there all the same is somebody else's. */
+export function saysNoVolume(record: ImageRecord | undefined): boolean {
+  return record === undefined || ABSENT.has(record.status);
 }
 
 /** What was to become another image is of no use for this one, except for its volume. */
@@ -137,8 +142,8 @@ function planRefresh(image: WantedImage, offered: OfferedMetadata, volumeName: s
 function planEnlistments(facts: SyncFacts): readonly SyncStep[] {
   return [...facts.metadata.values()].flatMap(({ identity, item }): readonly SyncStep[] => {
     const volumeName = facts.volumeName(identity);
-    const status = facts.records.get(volumeName)?.status ?? 'deleted';
-    const isForeign = facts.volumes.has(volumeName) && !facts.partials.has(volumeName) && ABSENT.has(status);
+    const isForeign =
+      facts.volumes.has(volumeName) && !facts.partials.has(volumeName) && saysNoVolume(facts.records.get(volumeName));
     return isForeign ? [{ action: 'enlist', identity, item, volumeName }] : [];
   });
 }

@@ -1,6 +1,6 @@
 import { identityText } from '../core/identity.ts';
 import type { ImageRecord } from '../core/record.ts';
-import type { SyncStep } from '../core/sync-plan.ts';
+import { saysNoVolume, type SyncStep } from '../core/sync-plan.ts';
 import type { WantedImage } from '../core/selection.ts';
 import { IntegrityError, NoSpaceError, PoolkeeperError } from '../errors.ts';
 import { isNoStorageVolume } from '../libvirt/error-codes.ts';
@@ -122,11 +122,11 @@ async function enlist(
   });
 }
 
-async function offer({ image, volumeName }: Step<'offer'>, { environment, records, source }: SyncRun): Promise<void> {
-  const { identity, tags, path, sizeBytes, digest, signer } = image;
+/** What is in the pool, yet not according to its record, was brought by uvtool: its metadata says so. */
+async function offer({ image, volumeName }: Step<'offer'>, { environment, records }: SyncRun): Promise<void> {
+  const { identity, tags } = image;
   const known = records.get(volumeName);
-  const described = { source, itemPath: path, sizeBytes, digest, signer, broughtBy: environment.program };
-  const provenance = known?.provenance ?? described;
+  const provenance = known === undefined || saysNoVolume(known) ? unknownOrigin('uvtool') : known.provenance;
   await putRecord(environment, known, { volumeName, identity, status: 'active', provenance, tags });
   await offerImage(image, environment);
 }
