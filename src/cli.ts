@@ -36,8 +36,8 @@ function createParser(context: CommandContext) {
   return withCommands(commonOptions(yargs()), context)
     .scriptName('poolkeeper')
     .usage('$0 COMMAND [OPTION…]\n\nKeep a libvirt storage pool in step with published cloud images')
-    .parserConfiguration({ 'boolean-negation': false })
-    .middleware(keepLast, true)
+    .parserConfiguration({ 'boolean-negation': false, 'greedy-arrays': false })
+    .middleware(lastValueCounts, true)
     .strict()
     .version(context.version)
     .help()
@@ -103,13 +103,13 @@ function unknownCommand(): CommandModule<object, { readonly word: string | undef
   };
 }
 
-/** What may be a list; of any other option that is given several times, the last counts. */
-const LISTS: ReadonlySet<string> = new Set(['_', 'filters']);
+/** Options of which every value counts. */
+const LISTS: readonly string[] = ['_', 'filters', 'mirror'];
 
-/** The parser's own setting for this would keep only the last filter as well. */
-function keepLast(options: Record<string, unknown>): void {
+/** Of an option that is given twice the last value counts, so that a script can override what it was given. */
+function lastValueCounts(options: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(options)) {
-    if (Array.isArray(value) && !LISTS.has(name)) options[name] = value.at(-1);
+    if (Array.isArray(value) && !LISTS.includes(name)) options[name] = value.at(-1);
   }
 }
 

@@ -32,17 +32,23 @@ const UBUNTU_KEYRING = '/usr/share/keyrings/ubuntu-cloudimage-keyring.gpg';
 const MAX_KEYRING_BYTES = 16 * 1024 * 1024;
 
 /**
- * Fetches, authenticates and filters what a source offers.
+ * Fetches, authenticates and filters what a source offers; on demand past every cache on the way.
  *
  * @throws NoMatchError when nothing matches; TrustError for a document that is older than the last accepted one.
  */
-export async function readSource(session: Session, options: SourceArguments, fetcher: Fetcher): Promise<ReadSource> {
+export async function readSource(
+  session: Session,
+  options: SourceArguments,
+  fetcher: Fetcher,
+  { bypassCaches = false }: { readonly bypassCaches?: boolean } = {},
+): Promise<ReadSource> {
   const { context, reporter } = session;
   const location = resolveSource(options.source, options.path, context.cwd);
   const texts = options.filters ?? [];
   const filters = syncFilters(texts, texts.length > 0 ? '' : debianArchitecture(context.architecture));
   const stream = await fetchStream(location, {
     fetcher,
+    bypassCaches,
     authentication: options.noAuthentication ? 'none' : 'signed',
     keyring: options.noAuthentication ? undefined : await findKeyring(session, options),
     cache: await openDocumentCache({

@@ -1,13 +1,16 @@
 import { join } from 'node:path';
+import type { OpenIntent } from '../core/journal.ts';
+import { findPartialImages, type PartialImage, unfinishedVolumes } from '../core/partial-image.ts';
 import { InUseError } from '../errors.ts';
 import { putRecord, unknownOrigin } from '../execute/environment.ts';
-import { executeSweep } from '../execute/sweep.ts';
 import { judgePool } from '../gather/judge-pool.ts';
-import { gatherPoolView, volumeNameIn } from '../gather/pool-view.ts';
-import { listVolumeNames } from '../libvirt/volume.ts';
-import { setAside } from '../state/set-aside.ts';
-import type { LockedSession } from './session.ts';
+import { gatherPoolView, type PoolView, volumeNameIn } from '../gather/pool-view.ts';
+import type { Connection } from '../libvirt/connection.ts';
+import { isNoStorageVolume } from '../libvirt/error-codes.ts';
+import { listVolumeNames, lookupVolume } from '../libvirt/volume.ts';
 import { reasonText } from '../report/sweep-report.ts';
+import { setAside } from '../state/set-aside.ts';
+import type { LockedSession, Session } from './session.ts';
 
 /**
  * Brings the state back in order before anything is planned. What an interrupted run began is either finished by the plan
@@ -16,8 +19,7 @@ import { reasonText } from '../report/sweep-report.ts';
  */
 export async function repairState(session: LockedSession): Promise<void> {
   const { environment, reporter, connection, pool, paths } = session;
-  const volumes = await listVolumeNames(connection, pool.name);
-  const view = await gatherPoolView(pool, volumes, paths);
+  const view = await gatherPoolView(pool, await listVolumeNames(connection, pool.name), paths);
   for (const { kind, name, identity, error } of view.damaged) {
     const dir = kind === 'record' ? paths.records : paths.metadata;
     const target = await setAside(join(dir, name), join(paths.root, 'set-aside'));
@@ -32,35 +34,59 @@ export async function repairState(session: LockedSession): Promise<void> {
       tags: {},
     });
   }
-  for (const { id, intent } of environment.journal.openIntents()) {
-    reporter.event('detail', `an earlier run was interrupted during ${intent.kind}`, 'recovery', {
-      intent: intent.kind,
-    });
-    await environment.journal.done(id);
+  await closeIntents(session, view);
+}
+
+/** Closes what the plan sees by looking at what is there; only of half an image the journal knows more. */
+async function closeIntents(session: LockedSession, view: PoolView): Promise<void> {
+  const { journal } = session.environment;
+  const partials = await partialImages(session, view, journal.openIntents());
+  const continued = new Set([...partials.values()].map(({ intentId }) => intentId));
+  for (const { id, intent } of journal.openIntents()) {
+    if (continued.has(id)) continue;
+    const text = `an earlier run was interrupted during ${intent.kind}`;
+    session.reporter.event('detail', text, 'recovery', { intent: intent.kind });
+    await journal.done(id);
+  }
+}
+
+/** What interrupted transfers left in the pool. */
+export async function partialImages(
+  { connection, pool }: Session,
+  { records, managed }: PoolView,
+  openIntents: readonly OpenIntent[],
+): Promise<ReadonlyMap<string, PartialImage>> {
+  const lengths = new Map<string, bigint>();
+  for (const name of unfinishedVolumes(records, openIntents)) {
+    const lengthBytes = managed.has(name) ? await lengthOf(name, pool.name, connection) : undefined;
+    if (lengthBytes !== undefined) lengths.set(name, lengthBytes);
+  }
+  return findPartialImages({ records, lengths, openIntents });
+}
+
+async function lengthOf(name: string, poolName: string, connection: Connection): Promise<bigint | undefined> {
+  try {
+    return (await lookupVolume(connection, poolName, name)).lengthBytes;
+  } catch (error) {
+    if (isNoStorageVolume(error)) return undefined;
+    throw error;
   }
 }
 
 /**
- * Deletes the volume that an interrupted run left, through the one deleter and under the same rule as any other.
+ * Makes sure that nothing needs the volume that an interrupted run left, by the same rule under which volumes are deleted.
+ * What cannot be seen is no obstacle: nothing is lost when the rest of an image is written.
  *
- * @throws InUseError when something uses it.
+ * @throws InUseError when something does.
  */
-export async function removeUnfinished(session: LockedSession, volumeName: string): Promise<void> {
-  const judge = async () => {
-    const policy = { now: session.context.clock.now(), graceMs: 0, minAgeMs: 0 };
-    return (await judgePool(session, policy, { only: new Set([volumeName]) })).verdicts;
-  };
-  const verdicts = await judge();
+export async function assertUnused(session: Session, volumeName: string): Promise<void> {
+  const policy = { now: session.context.clock.now(), graceMs: 0, minAgeMs: 0 };
+  const scope = new Set([volumeName]);
+  const { verdicts } = await judgePool(session, policy, { only: scope, retired: scope });
   const [verdict] = verdicts;
-  if (verdict?.action === 'keep') {
-    throw new InUseError(`cannot replace the unfinished volume '${volumeName}': ${reasonText(verdict.reason)}`, {
-      hint: 'remove what uses it, then run again',
-    });
-  }
-  const outcomes = await executeSweep(verdicts, {
-    environment: session.environment,
-    rejudge: judge,
-    afterDelete: () => Promise.resolve(),
+  if (verdict?.action === 'delete' || verdict?.reason.kind === 'unseen') return;
+  const reason = verdict === undefined ? 'it cannot be judged' : reasonText(verdict.reason);
+  throw new InUseError(`cannot write to the unfinished volume '${volumeName}': ${reason}`, {
+    hint: 'remove what uses it, then run again',
   });
-  for (const outcome of outcomes) if (outcome.result === 'failed') throw outcome.error;
 }

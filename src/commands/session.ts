@@ -19,7 +19,7 @@ import {
   type PoolStatePaths,
   poolStatePaths,
 } from '../state/paths.ts';
-import { createFetcher } from '../transfer/fetcher.ts';
+import { createFetcher, type FetcherOptions } from '../transfer/fetcher.ts';
 import type { CommandContext } from './context.ts';
 import type { CommonArguments, PoolArguments } from './options.ts';
 
@@ -49,8 +49,8 @@ export function cacheDirOf({ env, uid }: CommandContext, { cacheDir }: CommonArg
   return cacheDir ?? defaultCacheDir(env, uid);
 }
 
-export function fetcherOf(context: CommandContext) {
-  return createFetcher({ userAgent: `poolkeeper/${context.version}`, environment: context.env });
+export function fetcherOf(context: CommandContext, patience: Pick<FetcherOptions, 'retries' | 'stallTimeoutMs'> = {}) {
+  return createFetcher({ userAgent: `poolkeeper/${context.version}`, environment: context.env, ...patience });
 }
 
 /** Connects to libvirt for the time of `use`. */

@@ -1,18 +1,15 @@
 import type { Argv } from 'yargs';
 import { parseDuration } from '../core/duration.ts';
 import type { Fetcher } from '../core/ports.ts';
-import { planSync, type SyncStep } from '../core/sync-plan.ts';
-import { executeSync, type StepOutcome, type SyncRun } from '../execute/sync-steps.ts';
-import { gatherPoolView, volumeNameIn } from '../gather/pool-view.ts';
-import { listVolumeNames, listVolumes, type NamedVolume } from '../libvirt/volume.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
-import { showDone, showPlan, showStart } from '../report/sync-report.ts';
-import { resolveItemUrl } from '../simplestreams/source.ts';
+import { listVolumes } from '../libvirt/volume.ts';
+import { showPlan } from '../report/sync-report.ts';
+import { readOpenIntents } from '../state/journal.ts';
 import type { CommandContext } from './context.ts';
 import { createPool } from './create-pool.ts';
 import { changeOptions, type PoolArguments, poolOptions, sweepOptions, type Verb } from './options.ts';
-import { readSource, type ReadSource, rememberSource, type SourceArguments } from './read-source.ts';
-import { removeUnfinished, repairState } from './repair-state.ts';
+import { readSource, rememberSource, type SourceArguments } from './read-source.ts';
+import { repairState } from './repair-state.ts';
 import {
   fetcherOf,
   type LockedSession,
@@ -23,9 +20,11 @@ import {
   withLock,
 } from './session.ts';
 import { finish } from './sync-result.ts';
+import { executeRound, planRound, repeatOutdated, type RoundPolicy, showLeftAlone } from './sync-round.ts';
 import { sweepPool, type SweepArguments, wouldSweep } from './sweep-pool.ts';
+import { type TransferArguments, transferOptions, transferPolicy } from './transfer-options.ts';
 
-interface SyncArguments extends SourceArguments, PoolArguments, SweepArguments {
+interface SyncArguments extends SourceArguments, PoolArguments, SweepArguments, TransferArguments {
   readonly createPool: string | undefined;
   readonly jobs: number;
   readonly keepVersions: number;
@@ -42,7 +41,7 @@ export function syncCommand(context: CommandContext): Verb<SyncArguments> {
 }
 
 function syncOptions(yargs: Argv): Argv {
-  return sweepOptions(changeOptions(poolOptions(yargs)))
+  return transferOptions(sweepOptions(changeOptions(poolOptions(yargs))))
     .positional('filters', {
       type: 'string',
       array: true,
@@ -88,13 +87,14 @@ function syncOptions(yargs: Argv): Argv {
 }
 
 async function runSync(context: CommandContext, options: SyncArguments): Promise<void> {
-  const jobs = positiveNumber(options.jobs, '--jobs');
-  positiveNumber(options.keepVersions, '--keep-versions');
   const policy = {
     graceMs: parseDuration(options.grace, '--grace'),
     minAgeMs: parseDuration(options.minAge, '--min-age'),
+    keepVersions: positiveNumber(options.keepVersions, '--keep-versions'),
+    jobs: positiveNumber(options.jobs, '--jobs'),
+    transfer: transferPolicy(options, context),
   };
-  const fetcher = fetcherOf(context);
+  const fetcher = fetcherOf(context, policy.transfer);
   try {
     await withConnection(
       options,
@@ -103,16 +103,16 @@ async function runSync(context: CommandContext, options: SyncArguments): Promise
           await createPool(connection, options.pool, options.createPool);
         const session = await openSession(context, options, connection);
         if (options.dryRun) return dryRun(session, { options, policy, fetcher });
-        return withLock(session, { command: 'sync', fetcher }, (locked) => sync(locked, { options, policy, jobs }));
+        return withLock(session, { command: 'sync', fetcher }, (locked) => sync(locked, { options, policy }));
       },
-      jobs + 4,
+      policy.jobs + 4,
     );
   } finally {
     await fetcher.close();
   }
 }
 
-interface Periods {
+interface SyncPolicy extends RoundPolicy {
   readonly graceMs: number;
   readonly minAgeMs: number;
 }
@@ -120,12 +120,14 @@ interface Periods {
 /** Gathers and plans like a real run, shows the plan, and stops there. */
 async function dryRun(
   session: Session,
-  { options, policy, fetcher }: { options: SyncArguments; policy: Periods; fetcher: Fetcher },
+  { options, policy, fetcher }: { options: SyncArguments; policy: SyncPolicy; fetcher: Fetcher },
 ): Promise<void> {
   const source = await readSource(session, options, fetcher);
   // Nobody refreshed the pool, and only a look at each volume shows what is gone.
   const { volumes } = await listVolumes(session.connection, session.pool.name);
-  const { steps } = await plan(session, { source, volumes, options });
+  const openIntents = await readOpenIntents(session.paths.journal);
+  const { steps, view } = await planRound(session, source, policy, { volumes, openIntents });
+  showLeftAlone(view, session.reporter);
   showPlan(steps, session.reporter);
   const retired = steps.flatMap((step) => (step.action === 'retire' && !step.retained ? [step.volumeName] : []));
   await wouldSweep(session, policy, new Set(retired));
@@ -135,60 +137,15 @@ async function dryRun(
 /** The real run: everything in the order of the plan, then the sweep, whatever failed before. */
 async function sync(
   session: LockedSession,
-  { options, policy, jobs }: { options: SyncArguments; policy: Periods; jobs: number },
+  { options, policy }: { options: SyncArguments; policy: SyncPolicy },
 ): Promise<void> {
   await refreshPool(session.connection, session.pool.name);
   await repairState(session);
-  const source = await readSource(session, options, session.environment.fetcher);
-  const volumes = await listVolumeNames(session.connection, session.pool.name);
-  const { steps, records } = await plan(session, { source, volumes, options });
-  const outcomes = await executeSync(steps, syncRun({ session, source, records, jobs }));
+  const { fetcher } = session.environment;
+  const first = await executeRound(session, await readSource(session, options, fetcher), policy);
+  const readAgain = () => readSource(session, options, fetcher, { bypassCaches: true });
+  const { source, outcomes } = await repeatOutdated(session, first, { policy, readAgain });
   if (source.selection.wanted.length > 0) await rememberSource(session, source);
   const swept = await sweepPool(session, policy, options);
   await finish({ session, source, outcomes, swept });
-}
-
-async function plan(
-  session: Session,
-  { source, volumes, options }: { source: ReadSource; volumes: readonly NamedVolume[]; options: SyncArguments },
-) {
-  const { pool, paths, reporter } = session;
-  const view = await gatherPoolView(pool, volumes, paths);
-  for (const name of view.foreign)
-    reporter.event('detail', `leave volume '${name}' alone: not managed`, 'foreign', { volume: name });
-  for (const name of view.undecodable)
-    reporter.event('detail', `leave metadata file '${name}' alone: no image has this name`, 'foreign', { file: name });
-  for (const [identity, reason] of view.unknown) reporter.warning(`image ${identity} is left as it is: ${reason}`);
-  const managed = new Map([...view.managed].map(([name, { identity }]) => [name, identity]));
-  const { wanted } = source.selection;
-  const { keepVersions } = options;
-  const facts = { ...view, wanted, volumes: managed, volumeName: volumeNameIn(pool), keepVersions };
-  return { steps: planSync(facts), records: view.records };
-}
-
-function syncRun({
-  session,
-  source,
-  records,
-  jobs,
-}: {
-  session: LockedSession;
-  source: ReadSource;
-  records: SyncRun['records'];
-  jobs: number;
-}): SyncRun {
-  const { environment, reporter } = session;
-  return {
-    environment,
-    source: source.location.display,
-    records,
-    jobs,
-    urlsOf: (image) => [resolveItemUrl(source.location.base, image.path)],
-    removeUnfinished: (volumeName) => removeUnfinished(session, volumeName),
-    onStart: (step: SyncStep) => showStart(step, reporter),
-    onEnd: ({ step, error }: StepOutcome) => {
-      if (error === undefined) showDone(step, reporter);
-      else reporter.error(error);
-    },
-  };
 }

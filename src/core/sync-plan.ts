@@ -1,6 +1,7 @@
 import type { FlatItem } from './filter.ts';
 import { type Identity, identityText } from './identity.ts';
 import type { ImageStatus } from './lifecycle.ts';
+import { isSameDigest, type PartialImage } from './partial-image.ts';
 import type { ImageRecord } from './record.ts';
 import type { WantedImage } from './selection.ts';
 import { compareVersions } from './version.ts';
@@ -16,6 +17,8 @@ export interface SyncFacts {
   readonly metadata: ReadonlyMap<string, OfferedMetadata>;
   /** Records by volume name. */
   readonly records: ReadonlyMap<string, ImageRecord>;
+  /** What interrupted transfers left, by volume name. */
+  readonly partials: ReadonlyMap<string, PartialImage>;
   /** Images of which something cannot be read, with the reason, by identity text. They are left as they are. */
   readonly unknown: ReadonlyMap<string, string>;
   /** How many versions of each product to hold on to; only the newest is offered. At least 1. */
@@ -29,20 +32,17 @@ export interface OfferedMetadata {
 
 /** One action of a sync. Steps are carried out in the order of the plan. */
 export type SyncStep =
-  /** Download an image into a new volume, then offer it. */
-  | { readonly action: 'fetch'; readonly image: WantedImage; readonly volumeName: string }
-  /** Offer a complete image whose metadata file is missing or says something else than the source. */
-  | { readonly action: 'offer'; readonly image: WantedImage; readonly volumeName: string }
-  /**
-   * A volume of unknown content has the right name: offer it if its digest is right. Otherwise fetch it anew if it is
-   * what an interrupted run left, and keep it untouched if somebody else made it.
-   */
+  /** Download an image into a new volume, or into the one that an interrupted transfer left; then offer it. */
   | {
-      readonly action: 'adopt';
+      readonly action: 'fetch';
       readonly image: WantedImage;
       readonly volumeName: string;
-      readonly otherwise: 'refetch' | 'keep';
+      readonly partial: PartialImage | undefined;
     }
+  /** Offer a complete image whose metadata file is missing or says something else than the source. */
+  | { readonly action: 'offer'; readonly image: WantedImage; readonly volumeName: string }
+  /** A volume of unknown content has the right name: offer it if its digest is right, else keep it untouched. */
+  | { readonly action: 'adopt'; readonly image: WantedImage; readonly volumeName: string }
   /** Write a record for an image that uvtool brought. */
   | { readonly action: 'enlist'; readonly identity: Identity; readonly item: FlatItem; readonly volumeName: string }
   /** Take a version out of the offer, once the volume that replaces it is offered. */
@@ -54,10 +54,23 @@ export type SyncStep =
       readonly retained: boolean;
       readonly item: FlatItem;
     }
+  /** Give up an image that never arrived wholly and that a newer version replaces; its volume, if any, is garbage. */
+  | {
+      readonly action: 'discard';
+      readonly identity: Identity;
+      readonly volumeName: string;
+      readonly hasVolume: boolean;
+    }
   /** Remove metadata whose volume does not exist. */
   | { readonly action: 'forget'; readonly identity: Identity; readonly volumeName: string }
-  /** Leave an image alone that is there but not to be offered, and say why. */
-  | { readonly action: 'skip'; readonly image: WantedImage; readonly volumeName: string; readonly reason: string };
+  /** Leave an image alone that is there but not to be offered, or for which there is no room, and say why. */
+  | {
+      readonly action: 'skip';
+      readonly image: WantedImage;
+      readonly volumeName: string;
+      readonly reason: string;
+      readonly lacksRoom?: true;
+    };
 
 interface FoundImage {
   readonly image: WantedImage;
@@ -66,8 +79,8 @@ interface FoundImage {
   readonly offered: OfferedMetadata | undefined;
 }
 
-/** Statuses that say nothing about the content of a volume that is there all the same. */
-const UNFINISHED: ReadonlySet<ImageStatus> = new Set<ImageStatus>(['queued', 'saving', 'importing', 'deleted']);
+/** Statuses of an image that has no volume yet, or none any more. */
+const ABSENT: ReadonlySet<ImageStatus> = new Set<ImageStatus>(['queued', 'saving', 'importing', 'deleted']);
 
 /**
  * Decides what a sync does, and in which order: metadata without a volume is forgotten first, so that nobody sees an image
@@ -81,6 +94,7 @@ export function planSync(facts: SyncFacts): readonly SyncStep[] {
     ...planEnlistments(facts),
     ...facts.wanted.flatMap((image) => planWanted(image, facts) ?? []),
     ...facts.wanted.flatMap((image) => planRetirements(image, held.get(image.identity.product) ?? [], facts)),
+    ...planDiscards(facts),
   ];
 }
 
@@ -88,25 +102,35 @@ function planWanted(image: WantedImage, facts: SyncFacts): SyncStep | undefined 
   const volumeName = facts.volumeName(image.identity);
   const unknown = facts.unknown.get(identityText(image.identity));
   if (unknown !== undefined) return { action: 'skip', image, volumeName, reason: unknown };
-  if (!facts.volumes.has(volumeName)) return { action: 'fetch', image, volumeName };
+  if (!facts.volumes.has(volumeName)) return { action: 'fetch', image, volumeName, partial: undefined };
+  const partial = facts.partials.get(volumeName);
+  if (partial?.sizeBytes === image.sizeBytes) return planContinuation(image, volumeName, partial);
   const record = facts.records.get(volumeName);
   const offered = facts.metadata.get(identityText(image.identity));
-  if (record === undefined)
-    return offered === undefined
-      ? { action: 'adopt', image, volumeName, otherwise: 'keep' }
-      : planRefresh(image, offered, volumeName);
+  if (record === undefined || saysNoVolume(record))
+    return offered === undefined ? { action: 'adopt', image, volumeName } : planRefresh(image, offered, volumeName);
   return planRecorded({ image, volumeName, record, offered });
+}
+
+/** Whether a record says that there is no volume of this image: one that is there all the same is somebody else's. */
+export function saysNoVolume(record: ImageRecord | undefined): boolean {
+  return record === undefined || ABSENT.has(record.status);
+}
+
+/** What was to become another image is of no use for this one, except for its volume. */
+function planContinuation(image: WantedImage, volumeName: string, partial: PartialImage): SyncStep {
+  const heldBytes = isSameDigest(partial.digest, image.digest) ? partial.heldBytes : 0n;
+  return { action: 'fetch', image, volumeName, partial: { ...partial, heldBytes } };
 }
 
 function planRecorded(found: FoundImage): SyncStep | undefined {
   const { image, volumeName, record, offered } = found;
-  if (UNFINISHED.has(record.status)) return { action: 'adopt', image, volumeName, otherwise: 'refetch' };
   if (record.status === 'killed' || record.status === 'deactivated') {
     const reason = record.status === 'killed' ? (record.reason ?? 'an earlier check failed') : 'it is disabled';
     return { action: 'skip', image, volumeName, reason };
   }
   const isOffered = offered !== undefined && record.status === 'active';
-  if (!isOffered && isOfUnknownOrigin(record)) return { action: 'adopt', image, volumeName, otherwise: 'keep' };
+  if (!isOffered && isOfUnknownOrigin(record)) return { action: 'adopt', image, volumeName };
   return isOffered ? planRefresh(image, offered, volumeName) : { action: 'offer', image, volumeName };
 }
 
@@ -127,8 +151,9 @@ function planRefresh(image: WantedImage, offered: OfferedMetadata, volumeName: s
 function planEnlistments(facts: SyncFacts): readonly SyncStep[] {
   return [...facts.metadata.values()].flatMap(({ identity, item }): readonly SyncStep[] => {
     const volumeName = facts.volumeName(identity);
-    const isKnown = facts.records.has(volumeName) || !facts.volumes.has(volumeName);
-    return isKnown ? [] : [{ action: 'enlist', identity, item, volumeName }];
+    const isForeign =
+      facts.volumes.has(volumeName) && !facts.partials.has(volumeName) && saysNoVolume(facts.records.get(volumeName));
+    return isForeign ? [{ action: 'enlist', identity, item, volumeName }] : [];
   });
 }
 
@@ -148,6 +173,18 @@ function planRetirements(image: WantedImage, heldVersions: readonly string[], fa
     const [volumeName, replacedBy] = [facts.volumeName(identity), facts.volumeName(image.identity)];
     const item = facts.metadata.get(identityText(identity))?.item ?? {};
     return [{ action: 'retire', identity, volumeName, replacedBy, retained: isRetained, item }];
+  });
+}
+
+/** The versions of wanted products that were to come, or began to, and that the source has replaced since. */
+function planDiscards(facts: SyncFacts): readonly SyncStep[] {
+  const wanted = new Map(facts.wanted.map(({ identity }) => [identity.product, identity.version]));
+  return [...facts.records.values()].flatMap(({ identity, volumeName, status }): readonly SyncStep[] => {
+    const newest = wanted.get(identity.product);
+    const hasVolume = facts.volumes.has(volumeName);
+    const isLeftOver = hasVolume ? status === 'saving' : status === 'saving' || status === 'queued';
+    const isWanted = newest === undefined || newest === identity.version;
+    return isWanted || !isLeftOver ? [] : [{ action: 'discard', identity, volumeName, hasVolume }];
   });
 }
 

@@ -1,12 +1,13 @@
-import type { ImageSink } from '../core/ports.ts';
+import { isSameDigest, type PartialImage } from '../core/partial-image.ts';
 import type { ImageRecord } from '../core/record.ts';
 import type { WantedImage } from '../core/selection.ts';
-import { IntegrityError, TrustError } from '../errors.ts';
-import { checkDownloadedHeader, DOWNLOAD_HEAD_BYTES } from '../image-format/download-check.ts';
-import { deleteVolume, createVolume, volumeXml } from '../libvirt/volume.ts';
-import { isNoStorageVolume } from '../libvirt/error-codes.ts';
-import { openUpload } from '../libvirt/stream.ts';
-import { transferImage } from '../transfer/image-transfer.ts';
+import { IntegrityError, NoSpaceError, TrustError } from '../errors.ts';
+import { DOWNLOAD_HEAD_BYTES } from '../image-format/download-check.ts';
+import { isConnectionLost } from '../libvirt/error-codes.ts';
+import { removeMetadataFile } from '../state/metadata-files.ts';
+import { type ImageTransfer, transferImage, type TransferredImage } from '../transfer/image-transfer.ts';
+import { backoffMs, defaultPatience } from '../transfer/retry.ts';
+import { ArrivingVolume } from './arriving-volume.ts';
 import { type Environment, putRecord } from './environment.ts';
 import { offerImage } from './offer-image.ts';
 
@@ -19,41 +20,93 @@ export interface Fetch {
   /** The base of the source without credentials. */
   readonly source: string;
   readonly record: ImageRecord | undefined;
-  readonly onProgress?: (bytes: bigint) => void;
+  /** What an earlier run left of it. Nothing may use that volume. */
+  readonly partial: PartialImage | undefined;
+  /** Tries after the first one, for what may pass. */
+  readonly retries: number;
+  /** Ask proxies for a fresh copy. */
+  readonly bypassCaches: boolean;
 }
 
 /**
- * Brings one image into the pool and offers it. Crash order: intent, record (`saving`), volume, bytes, record (`active`),
- * metadata file, done. Until the last but one nobody is offered the image; a volume without an `active` record is taken
- * for unfinished by the next run.
+ * Brings one image into the pool and offers it, going on where an earlier run stopped. Crash order: intent, record
+ * (`saving`), volume, bytes with notes of how far they are, record (`active`), metadata file, done. Until the last but one
+ * nobody is offered the image; a volume whose record is `saving` is continued by the next run.
  *
- * @throws SourceError, IntegrityError, TrustError, LibvirtError, NoSpaceError; then neither volume nor metadata is left.
+ * @throws IntegrityError, TrustError, NoSpaceError; then neither volume nor metadata is left.
+ * @throws SourceError, LibvirtError, InterruptedError; then what has arrived stays for the next run.
  */
-export async function fetchImage(fetch: Fetch, environment: Environment): Promise<void> {
-  const { image, volumeName, record } = fetch;
-  const { identity, sizeBytes, digest, tags } = image;
-  const url = `${fetch.source}${image.path}`;
-  const intent = await environment.journal.begin({ kind: 'fetch', volumeName, identity, url, sizeBytes, digest });
+export async function fetchImage(fetch: Fetch, environment: Environment): Promise<TransferredImage> {
+  const { image, volumeName, record, partial } = fetch;
+  const { identity, tags } = image;
+  const intentId = await openIntent(fetch, environment);
   const draft = { volumeName, identity, provenance: provenanceOf(fetch, environment), tags };
   await putRecord(environment, record, { ...draft, status: 'saving' });
-  const upload = createUpload(fetch, environment);
+  // uvtool offers any volume that has the right name, and so might have found what an earlier run left.
+  await removeMetadataFile(environment.paths.metadata, identity);
+  const volume = new ArrivingVolume({ image, volumeName, partial, intentId }, environment);
+  let transferred: TransferredImage;
   try {
-    await transferImage(transferOf(fetch, upload.open), environment);
+    transferred = await transferPatiently(fetch, volume, environment);
   } catch (error) {
-    if (upload.hasVolume()) await removePartialVolume(volumeName, environment);
-    await putRecord(environment, record, { ...draft, ...statusAfter(error) });
-    await environment.journal.done(intent);
+    const status = statusAfter(error, volume);
+    if (status !== 'saving') await volume.remove();
+    const reason = error instanceof Error ? { reason: error.message } : {};
+    await putRecord(environment, record, { ...draft, status, ...reason });
+    if (status !== 'saving') await environment.journal.done(intentId);
     throw error;
   }
   await putRecord(environment, record, { ...draft, status: 'active' });
   await offerImage(image, environment);
-  await environment.journal.done(intent);
+  await environment.journal.done(intentId);
+  return transferred;
 }
 
-function transferOf({ image, urls, onProgress }: Fetch, openSink: (head: Uint8Array) => Promise<ImageSink>) {
-  const { sizeBytes, digest } = image;
-  const job = { urls, sizeBytes, digest, headBytes: DOWNLOAD_HEAD_BYTES, openSink };
-  return onProgress === undefined ? job : { ...job, onProgress };
+/** Goes on after libvirtd was restarted; failures of the network have been borne already. */
+async function transferPatiently(
+  fetch: Fetch,
+  volume: ArrivingVolume,
+  environment: Environment,
+): Promise<TransferredImage> {
+  const { retries, sleep, random } = defaultPatience(fetch);
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await transferImage(transferOf(fetch, volume), { ...environment, retries });
+    } catch (error) {
+      if (!isConnectionLost(error) || attempt >= retries) throw error;
+      await sleep(backoffMs(attempt, random), environment.signal);
+    }
+  }
+}
+
+/** Goes on with the intent that is open for the same content; it holds the notes of how far the image is. */
+async function openIntent({ image, volumeName, source, partial }: Fetch, { journal }: Environment): Promise<number> {
+  const { identity, sizeBytes, digest, path } = image;
+  const known = partial?.intentId;
+  if (known !== undefined && partial !== undefined && isSameDigest(partial.digest, digest)) return known;
+  const intent = await journal.begin({
+    kind: 'fetch',
+    volumeName,
+    identity,
+    url: `${source}${path}`,
+    sizeBytes,
+    digest,
+  });
+  if (known !== undefined) await journal.done(known);
+  return intent;
+}
+
+function transferOf(fetch: Fetch, volume: ArrivingVolume): ImageTransfer {
+  const { sizeBytes, digest } = fetch.image;
+  return {
+    urls: fetch.urls,
+    sizeBytes,
+    digest,
+    headBytes: DOWNLOAD_HEAD_BYTES,
+    bypassCaches: fetch.bypassCaches,
+    held: () => volume.held(),
+    openSink: (head, start) => volume.open(head, start),
+  };
 }
 
 function provenanceOf({ image, source }: Fetch, { program }: Environment): ImageRecord['provenance'] {
@@ -61,38 +114,8 @@ function provenanceOf({ image, source }: Fetch, { program }: Environment): Image
   return { source, itemPath: path, sizeBytes, digest, signer, broughtBy: program };
 }
 
-/** What is wrong with the image itself is remembered; anything else is worth another try. */
-function statusAfter(error: unknown): { status: 'killed'; reason: string } | { status: 'queued' } {
-  const isVerdict = error instanceof IntegrityError || error instanceof TrustError;
-  return isVerdict ? { status: 'killed', reason: error.message } : { status: 'queued' };
-}
-
-/**
- * Opens the volume once the header is found harmless. It is created raw and exactly as long as the image, so that libvirt
- * writes no header of its own and nothing is left behind the image's last byte; libvirt tells the format by content.
- */
-function createUpload({ image, volumeName }: Fetch, { connection, poolName }: Environment) {
-  let exists = false;
-  return {
-    hasVolume: () => exists,
-    open: async (head: Uint8Array): Promise<ImageSink> => {
-      const { sizeBytes, identity } = image;
-      checkDownloadedHeader(head, { name: `${identity.product} ${identity.version}`, sizeBytes });
-      if (!exists) {
-        const xml = volumeXml({ name: volumeName, capacityBytes: sizeBytes, allocationBytes: 0n, format: 'raw' });
-        await createVolume(connection, poolName, xml);
-        exists = true;
-      }
-      return openUpload(connection, poolName, volumeName, { offset: 0n, length: sizeBytes });
-    },
-  };
-}
-
-/** Removes a volume that this very call created and nobody was ever told of. */
-async function removePartialVolume(volumeName: string, { connection, poolName }: Environment): Promise<void> {
-  try {
-    await deleteVolume(connection, poolName, volumeName);
-  } catch (error) {
-    if (!isNoStorageVolume(error)) throw error;
-  }
+/** What is wrong with the image itself is remembered, and room is made; whatever else happened may pass. */
+function statusAfter(error: unknown, volume: ArrivingVolume): 'killed' | 'queued' | 'saving' {
+  if (error instanceof IntegrityError || error instanceof TrustError) return 'killed';
+  return error instanceof NoSpaceError || !volume.exists ? 'queued' : 'saving';
 }

@@ -1,7 +1,8 @@
+import { identityText } from '../core/identity.ts';
 import type { ImageRecord } from '../core/record.ts';
-import type { SyncStep } from '../core/sync-plan.ts';
+import { saysNoVolume, type SyncStep } from '../core/sync-plan.ts';
 import type { WantedImage } from '../core/selection.ts';
-import { IntegrityError, PoolkeeperError } from '../errors.ts';
+import { IntegrityError, NoSpaceError, PoolkeeperError } from '../errors.ts';
 import { isNoStorageVolume } from '../libvirt/error-codes.ts';
 import { lookupVolume } from '../libvirt/volume.ts';
 import { removeMetadataFile } from '../state/metadata-files.ts';
@@ -9,6 +10,7 @@ import { adoptImage } from './adopt-image.ts';
 import { type Environment, putRecord, unknownOrigin } from './environment.ts';
 import { fetchImage } from './fetch-image.ts';
 import { offerImage } from './offer-image.ts';
+import type { TransferredImage } from '../transfer/image-transfer.ts';
 import { withdrawImage } from './withdraw-image.ts';
 
 /** What the steps of one sync share. */
@@ -19,9 +21,13 @@ export interface SyncRun {
   readonly records: ReadonlyMap<string, ImageRecord>;
   /** How many images are fetched at the same time. */
   readonly jobs: number;
+  /** Tries after the first one, for what may pass. */
+  readonly retries: number;
+  /** Ask proxies for fresh copies: for a second try after a wrong digest. */
+  readonly bypassCaches: boolean;
   urlsOf(image: WantedImage): readonly URL[];
-  /** Deletes the volume that an interrupted run left, if nothing uses it. */
-  removeUnfinished(volumeName: string): Promise<void>;
+  /** @throws InUseError when something uses the volume that an interrupted run left. */
+  assertUnused(volumeName: string): Promise<void>;
   onStart(step: SyncStep): void;
   onEnd(outcome: StepOutcome): void;
 }
@@ -29,6 +35,8 @@ export interface SyncRun {
 export interface StepOutcome {
   readonly step: SyncStep;
   readonly error: PoolkeeperError | undefined;
+  /** How the image came, if this step brought one. */
+  readonly transferred: TransferredImage | undefined;
 }
 
 /**
@@ -50,21 +58,22 @@ export async function executeSync(steps: readonly SyncStep[], run: SyncRun): Pro
   await inParallel(steps.filter(isArrival), run.jobs, perform);
   const missing = new Set(outcomes.filter(({ error }) => error !== undefined).map(({ step }) => step.volumeName));
   for (const step of steps) if (step.action === 'retire' && !missing.has(step.replacedBy)) await perform(step);
+  for (const step of steps) if (step.action === 'discard') await perform(step);
   return outcomes;
 }
 
 async function attemptStep(step: SyncStep, run: SyncRun): Promise<StepOutcome> {
   try {
-    await executeStep(step, run);
-    return { step, error: undefined };
+    const transferred = (await executeStep(step, run)) ?? undefined;
+    return { step, error: undefined, transferred };
   } catch (error) {
     run.environment.signal.throwIfAborted();
-    if (error instanceof PoolkeeperError) return { step, error };
+    if (error instanceof PoolkeeperError) return { step, error, transferred: undefined };
     throw error;
   }
 }
 
-function executeStep(step: SyncStep, run: SyncRun): Promise<void> {
+function executeStep(step: SyncStep, run: SyncRun): Promise<TransferredImage | void> {
   switch (step.action) {
     case 'forget':
       return forget(step, run);
@@ -75,11 +84,13 @@ function executeStep(step: SyncStep, run: SyncRun): Promise<void> {
     case 'adopt':
       return adopt(step, run);
     case 'fetch':
-      return fetchStep(step, run);
+      return fetch(step, run);
     case 'retire':
       return retire(step, run);
+    case 'discard':
+      return discard(step, run);
     case 'skip':
-      throw new IntegrityError(`cannot offer image '${step.image.identity.product}': ${step.reason}`);
+      throw skipped(step);
   }
 }
 
@@ -111,32 +122,26 @@ async function enlist(
   });
 }
 
-async function offer({ image, volumeName }: Step<'offer'>, { environment, records, source }: SyncRun): Promise<void> {
-  const { identity, tags, path, sizeBytes, digest, signer } = image;
+/** What is in the pool, yet not according to its record, was brought by uvtool: its metadata says so. */
+async function offer({ image, volumeName }: Step<'offer'>, { environment, records }: SyncRun): Promise<void> {
+  const { identity, tags } = image;
   const known = records.get(volumeName);
-  const described = { source, itemPath: path, sizeBytes, digest, signer, broughtBy: environment.program };
-  const provenance = known?.provenance ?? described;
+  const provenance = known === undefined || saysNoVolume(known) ? unknownOrigin('uvtool') : known.provenance;
   await putRecord(environment, known, { volumeName, identity, status: 'active', provenance, tags });
   await offerImage(image, environment);
 }
 
-async function adopt(step: Step<'adopt'>, run: SyncRun): Promise<void> {
-  const { image, volumeName, otherwise } = step;
-  try {
-    await adoptImage({ image, volumeName, source: run.source, record: run.records.get(volumeName) }, run.environment);
-  } catch (error) {
-    if (!(error instanceof IntegrityError) || otherwise === 'keep') throw error;
-    await run.removeUnfinished(volumeName);
-    await fetchStep({ action: 'fetch', image, volumeName }, run);
-  }
+async function adopt({ image, volumeName }: Step<'adopt'>, { environment, records, source }: SyncRun): Promise<void> {
+  await adoptImage({ image, volumeName, source, record: records.get(volumeName) }, environment);
 }
 
-async function fetchStep({ image, volumeName }: Step<'fetch'>, run: SyncRun): Promise<void> {
-  const { source, records } = run;
-  await fetchImage(
-    { image, volumeName, source, record: records.get(volumeName), urls: run.urlsOf(image) },
-    run.environment,
-  );
+async function fetch(step: Step<'fetch'>, run: SyncRun): Promise<TransferredImage> {
+  const { image, volumeName, partial } = step;
+  const { source, retries, bypassCaches, environment } = run;
+  if (partial !== undefined) await run.assertUnused(volumeName);
+  const record = run.records.get(volumeName);
+  const urls = run.urlsOf(image);
+  return fetchImage({ image, volumeName, source, record, partial, urls, retries, bypassCaches }, environment);
 }
 
 async function retire(
@@ -147,6 +152,27 @@ async function retire(
     { identity, volumeName, record: records.get(volumeName), item, isRetained: retained },
     environment,
   );
+}
+
+/** The journal's intent stays open as long as there is a volume: if the image is wanted again, it is continued. */
+async function discard(
+  { identity, volumeName, hasVolume }: Step<'discard'>,
+  { environment, records }: SyncRun,
+): Promise<void> {
+  const record = records.get(volumeName);
+  if (record === undefined) return;
+  const { provenance, tags } = record;
+  const reason = 'it was replaced at its source before it had arrived';
+  const draft = { volumeName, identity, provenance, tags };
+  if (record.status === 'saving') await putRecord(environment, record, { ...draft, status: 'killed', reason });
+  if (!hasVolume) await putRecord(environment, record, { ...draft, status: 'deleted', reason });
+}
+
+function skipped({ image, reason, lacksRoom }: Step<'skip'>): PoolkeeperError {
+  if (lacksRoom !== true) return new IntegrityError(`cannot offer image '${image.identity.product}': ${reason}`);
+  return new NoSpaceError(`cannot fetch image '${identityText(image.identity)}': ${reason}`, {
+    hint: 'free some space where the storage pool is, or lower --reserve',
+  });
 }
 
 function isBookkeeping({ action }: SyncStep): boolean {

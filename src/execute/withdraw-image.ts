@@ -23,9 +23,14 @@ export async function withdrawImage(withdrawal: Withdrawal, environment: Environ
   await putRecord(environment, record, {
     volumeName,
     identity,
-    status: isRetained ? 'active' : 'pending_delete',
+    status: isRetained ? 'active' : statusWithdrawn(record),
     provenance,
     tags,
   });
   await environment.journal.done(intent);
+}
+
+/** Only what was complete may be taken back into the offer, as what waits for deletion may. */
+function statusWithdrawn(record: ImageRecord | undefined): 'pending_delete' | 'killed' {
+  return record?.status === 'saving' || record?.status === 'killed' ? 'killed' : 'pending_delete';
 }

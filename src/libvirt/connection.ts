@@ -15,7 +15,7 @@ interface Waiter {
   reject(error: LibvirtError): void;
 }
 
-/** A libvirt URI with as many lanes as are needed at once, up to a limit. */
+/** A libvirt URI with as many lanes as are needed at once, up to a limit. Lanes that broke are replaced by new ones. */
 export class Connection {
   /** As libvirt spells it, with the default filled in. */
   readonly uri: string;
@@ -81,9 +81,10 @@ export class Connection {
 
   /** Gives back a lane that came from `acquire`; exactly once. */
   release(lane: Lane): void {
+    if (lane.isBroken) this.#discard(lane);
     const waiter = this.#waiters.shift();
-    if (waiter === undefined) this.#idle.push(lane);
-    else waiter.resolve(lane);
+    if (waiter !== undefined) this.#serve(waiter, lane);
+    else if (!lane.isBroken) this.#idle.push(lane);
   }
 
   /** Closes every lane once its call in flight is over; whoever still holds or awaits a lane gets an error. */
@@ -97,6 +98,23 @@ export class Connection {
       waiter.reject(this.#closedError());
     }
     await Promise.all([...this.#lanes].map((lane) => lane.close()));
+  }
+
+  #serve(waiter: Waiter, lane: Lane): void {
+    try {
+      waiter.resolve(lane.isBroken ? this.#addLane() : lane);
+    } catch (error) {
+      if (!(error instanceof LibvirtError)) throw error;
+      waiter.reject(error);
+    }
+  }
+
+  /** The daemon is gone or was restarted: the lanes that are idle are of no more use than the one that found out. */
+  #discard(broken: Lane): void {
+    for (const lane of [broken, ...this.#idle.splice(0)]) {
+      this.#lanes.delete(lane);
+      void lane.close();
+    }
   }
 
   #addLane(): Lane {

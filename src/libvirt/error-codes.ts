@@ -24,6 +24,9 @@ export const VIR_ERR = {
   noDomainBackup: 104,
 } as const;
 
+/** VIR_FROM_RPC of virErrorDomain: what libvirt says when it cannot talk to its daemon. */
+const FROM_RPC = 7;
+
 const ACCESS_HINT = 'add the user to group libvirt, or run as root';
 
 const HINTS: ReadonlyMap<number, string> = new Map([
@@ -62,4 +65,9 @@ export function isNoDomain(error: unknown): error is LibvirtError {
 /** Whether a libvirt error has one of these numbers. */
 export function hasNumber(error: unknown, ...virErrorNumbers: readonly number[]): error is LibvirtError {
   return error instanceof LibvirtError && virErrorNumbers.includes(error.virErrorNumber);
+}
+
+/** Whether the connection to libvirtd broke, or cannot be made: a daemon that restarts is soon there again. */
+export function isConnectionLost(error: unknown): error is LibvirtError {
+  return error instanceof LibvirtError && error.virErrorDomain === FROM_RPC;
 }

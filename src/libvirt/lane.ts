@@ -1,5 +1,5 @@
 import { LibvirtError, NoSpaceError, type PoolkeeperError } from '../errors.ts';
-import { hintForNumber, VIR_ERR } from './error-codes.ts';
+import { hintForNumber, isConnectionLost, VIR_ERR } from './error-codes.ts';
 import type { ConnectHandle, Native, NativeError } from './signatures.ts';
 
 /**
@@ -11,10 +11,16 @@ export class Lane {
   readonly handle: ConnectHandle;
   #last: Promise<unknown> = Promise.resolve();
   #isClosed = false;
+  #isBroken = false;
 
   constructor(native: Native, handle: ConnectHandle) {
     this.native = native;
     this.handle = handle;
+  }
+
+  /** Whether libvirtd went away: no call will succeed any more. */
+  get isBroken(): boolean {
+    return this.#isBroken;
   }
 
   /**
@@ -51,7 +57,9 @@ export class Lane {
     this.native.connResetLastError(this.handle);
     const result = await native(...args);
     if (result === null || result === undefined || (typeof result === 'number' && result < 0)) {
-      throw callError(what, this.native.connGetLastError(this.handle));
+      const error = callError(what, this.native.connGetLastError(this.handle));
+      this.#isBroken ||= isConnectionLost(error);
+      throw error;
     }
     return result;
   }

@@ -29,6 +29,8 @@ export interface Volume extends NamedVolume {
   readonly format: string | undefined;
   readonly capacityBytes: bigint;
   readonly allocationBytes: bigint;
+  /** The length of the file, which the capacity of a formatted image is not; only some pools tell. */
+  readonly lengthBytes: bigint | undefined;
   /** Since the epoch; only some pools tell. */
   readonly modifiedAtMs: number | undefined;
   /** The immediate parent only, as libvirt shows it: a path, or an image header's raw string. */
@@ -231,6 +233,7 @@ function parseVolume(volume: XmlElement): Omit<Volume, 'pool' | 'name' | 'isName
     format: textAt(volume, 'target', 'format', '@type'),
     capacityBytes: parseBytes(textAt(volume, 'capacity')),
     allocationBytes: parseBytes(textAt(volume, 'allocation')),
+    lengthBytes: parseLength(textAt(volume, 'physical')),
     modifiedAtMs: parseTime(textAt(volume, 'target', 'timestamps', 'mtime')),
     backingPath: textAt(volume, 'backingStore', 'path'),
   };
@@ -242,6 +245,10 @@ function parseBytes(text: string | undefined): bigint {
     throw new LibvirtError(`cannot parse the XML of a volume that libvirt returned: '${text ?? ''}' is not a size`);
   }
   return BigInt(text);
+}
+
+function parseLength(text: string | undefined): bigint | undefined {
+  return text === undefined ? undefined : parseBytes(text);
 }
 
 /** libvirt writes `SECONDS.NANOSECONDS`, without the fraction when it is zero. */

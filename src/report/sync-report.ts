@@ -13,9 +13,23 @@ export function showStart(step: SyncStep, reporter: Reporter): void {
   if (step.action === 'fetch') reporter.event('info', stepText(step), 'step_start', stepFields(step));
 }
 
+/** How an image came. */
+export interface Delivery {
+  /** The address that answered, fit for messages. */
+  readonly url: string;
+  /** How much of it was there before. */
+  readonly heldBytes: bigint;
+  /** Whether it came from elsewhere than its source. */
+  readonly isFromMirror: boolean;
+}
+
 /** Says that a step is done. */
-export function showDone(step: SyncStep, reporter: Reporter): void {
-  reporter.event('change', doneText(step), 'step_done', stepFields(step));
+export function showDone(step: SyncStep, delivery: Delivery | undefined, reporter: Reporter): void {
+  const { url, heldBytes } = delivery ?? {};
+  const from = delivery?.isFromMirror === true ? ` from ${delivery.url}` : '';
+  const behind = heldBytes === undefined || heldBytes === 0n ? '' : `, continued at ${formatBytes(heldBytes)}`;
+  const fields = delivery === undefined ? {} : { url, held_bytes: heldBytes };
+  reporter.event('change', doneText(step) + from + behind, 'step_done', { ...stepFields(step), ...fields });
 }
 
 /** What a step is about to do. */
@@ -23,7 +37,7 @@ export function stepText(step: SyncStep): string {
   const image = imageOf(step);
   switch (step.action) {
     case 'fetch':
-      return `fetch ${image} (${formatBytes(step.image.sizeBytes)})`;
+      return `fetch ${image} (${formatBytes(step.image.sizeBytes)}${heldText(step)})`;
     case 'offer':
       return `offer ${image}`;
     case 'adopt':
@@ -34,6 +48,8 @@ export function stepText(step: SyncStep): string {
       return step.retained ? `withdraw ${image} from the offer and retain it` : `withdraw ${image} from the offer`;
     case 'forget':
       return `remove the metadata of ${image}, which has no volume`;
+    case 'discard':
+      return `give up ${image}, which never arrived and was replaced`;
     case 'skip':
       return `skip ${image}: ${step.reason}`;
   }
@@ -54,9 +70,15 @@ function doneText(step: SyncStep): string {
       return step.retained ? `withdrew ${image} from the offer; it is retained` : `withdrew ${image} from the offer`;
     case 'forget':
       return `removed the metadata of ${image}, which had no volume`;
+    case 'discard':
+      return `gave up ${image}, which never arrived and was replaced`;
     case 'skip':
       return `skipped ${image}: ${step.reason}`;
   }
+}
+
+function heldText({ partial }: Extract<SyncStep, { readonly action: 'fetch' }>): string {
+  return partial === undefined || partial.heldBytes === 0n ? '' : `, ${formatBytes(partial.heldBytes)} are here`;
 }
 
 function stepFields(step: SyncStep): Fields {

@@ -37,7 +37,7 @@ export interface Reception {
 }
 
 /**
- * The bytes of an image from its first to its last, across broken connections: each is continued with `Range` and
+ * The bytes of an image from where its reception stands to its last, across broken connections: each is continued with `Range` and
  * `If-Range` where it broke. Ends early, without an error, when the server itself ends early.
  *
  * @throws RestartNeeded when the server no longer offers the same bytes or cannot continue.
@@ -45,6 +45,8 @@ export interface Reception {
  * @throws IntegrityError when the server announces another size.
  */
 export async function* imageBytes(stream: ImageStream, reception: Reception): AsyncGenerator<Uint8Array> {
+  const isHeldWholly = reception.receivedBytes > 0n && reception.receivedBytes === stream.sizeBytes;
+  if (isHeldWholly) return;
   for (;;) {
     const response = await openResponse(stream, reception);
     try {

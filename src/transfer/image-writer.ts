@@ -23,6 +23,7 @@ export class ImageWriter {
   #filling: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
   #spare: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
   #filled = 0;
+  #recalled = 0;
   #sink: ImageSink | undefined;
   #sending: Promise<void> = Promise.resolve();
 
@@ -31,8 +32,23 @@ export class ImageWriter {
     this.#hash = createHash(options.algorithm);
   }
 
+  /** How many bytes the receiver held before. */
+  get recalledBytes(): bigint {
+    return BigInt(this.#recalled);
+  }
+
+  /** Hashes bytes that the receiver holds already: the first ones, at least as many as the head has, before any is added. */
+  recall(chunk: Uint8Array): void {
+    const head = chunk.subarray(0, Math.max(0, this.#options.headBytes - this.#recalled));
+    // The slab is free until the first byte is added, and by then the head has been shown.
+    this.#filling.set(head, Math.min(this.#recalled, this.#options.headBytes));
+    this.#hash.update(chunk);
+    this.#recalled += chunk.length;
+  }
+
   /** Takes a copy of `chunk`. Rejects with what `openSink` or an earlier `sink.write` rejected with. */
   async add(chunk: Uint8Array): Promise<void> {
+    if (this.#sink === undefined && this.#recalled > 0) await this.#open();
     for (let rest = chunk; rest.length > 0;) {
       const part = rest.subarray(0, SLAB_BYTES - this.#filled);
       this.#filling.set(part, this.#filled);
@@ -63,7 +79,8 @@ export class ImageWriter {
   }
 
   async #open(): Promise<void> {
-    const head = this.#filling.subarray(0, Math.min(this.#filled, this.#options.headBytes));
+    const known = Math.max(this.#filled, this.#recalled);
+    const head = this.#filling.subarray(0, Math.min(known, this.#options.headBytes));
     this.#sink = await this.#options.openSink(head);
   }
 

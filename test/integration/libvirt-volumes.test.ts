@@ -129,6 +129,7 @@ describe('volumes in a directory pool', () => {
       xml: _,
       modifiedAtMs,
       allocationBytes,
+      lengthBytes,
       ...volume
     } = await volumes.createVolume(connection, 'images', overlay);
     expect(volume).to.deep.equal({
@@ -143,7 +144,11 @@ describe('volumes in a directory pool', () => {
       backingPath: base.path,
     });
     const file = await stat(join(folder, 'overlay.qcow2'));
-    expect([modifiedAtMs, allocationBytes]).to.deep.equal([Math.trunc(file.mtimeMs), BigInt(file.blocks * 512)]);
+    expect({ modifiedAtMs, allocationBytes, lengthBytes }).to.deep.equal({
+      modifiedAtMs: Math.trunc(file.mtimeMs),
+      allocationBytes: BigInt(file.blocks * 512),
+      lengthBytes: BigInt(file.size),
+    });
   });
 
   it('are listed whole, however odd their names, and only the undescribable as unreadable', async () => {

@@ -118,7 +118,8 @@ describe('local files', () => {
     const url = pathToFileURL(join(fixture.root, 'disk.img'));
     const { etag, ...image } = await bench.transfer({ urls: [url] });
     await bench.server.stop();
-    expect(image).to.deep.equal({ url, bytes: BigInt(fixture.image.length), resumedAtBytes: 0n });
+    const bytes = BigInt(fixture.image.length);
+    expect(image).to.deep.equal({ requestedUrl: url, url, bytes, heldBytes: 0n, resumedAtBytes: 0n });
     expect(etag).to.match(/^"280000-[0-9a-f]+"$/);
     expect(bench.sinks.map((sink) => sink.bytes().equals(fixture.image))).to.deep.equal([true]);
   });

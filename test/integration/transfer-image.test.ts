@@ -28,9 +28,11 @@ describe('image transfer over HTTP', () => {
     bench.server.fault('/disk.img', { kind: 'reset', fraction: 0.3 }, { times: 1 });
     const image = await bench.transfer();
     const [first, second] = bench.server.requests;
-    expect({ ...image, url: image.url.href }).to.deep.equal({
+    expect({ ...image, requestedUrl: image.requestedUrl.href, url: image.url.href }).to.deep.equal({
+      requestedUrl: `${bench.server.url}disk.img`,
       url: `${bench.server.url}disk.img`,
       bytes: BigInt(FULL),
+      heldBytes: 0n,
       resumedAtBytes: BigInt(FULL - (second?.bytes ?? 0)),
       etag: second?.headers['if-range'],
     });
@@ -166,7 +168,8 @@ describe('image transfer over HTTP', () => {
       const fetcher = { fetch: async () => ({ status: 200, headers: {}, url, body: body(), discard: () => {} }) };
       const sizeBytes = BigInt(bytes.length);
       const image = await bench.transfer({ urls: [url], sizeBytes, digest: digestOf(bytes) }, { fetcher });
-      expect(image).to.deep.equal({ url, bytes: sizeBytes, resumedAtBytes: 0n, etag: undefined });
+      const expected = { requestedUrl: url, url, bytes: sizeBytes, heldBytes: 0n, resumedAtBytes: 0n, etag: undefined };
+      expect(image).to.deep.equal(expected);
     }
     expect(bench.heads).to.deep.equal([Buffer.from('tiny'), Buffer.alloc(0)]);
   });

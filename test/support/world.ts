@@ -1,7 +1,10 @@
-import { execFile } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { encodeMetadataName } from '../../src/core/identity.ts';
 import { type GpgHome, type GpgKey, openGpgHome } from './gpg.ts';
@@ -186,8 +189,14 @@ export class World {
 
   /** `sync` from the host's own stream, deleting what is unused at once. */
   async sync(...args: readonly string[]): Promise<Run> {
+    return this.startSync(...args).ended;
+  }
+
+  /** As `sync`, without waiting for its end. */
+  startSync(...args: readonly string[]): RunningProgram {
     const source = ['--source', this.server.url, '--keyring', this.keyring];
-    return this.poolkeeper('sync', ...source, '--grace', '0', '--min-age', '0', ...args);
+    const periods = ['--grace', '0', '--min-age', '0'];
+    return startProgram(['sync', ...source, ...periods, ...args, ...this.options], this.root);
   }
 
   /** The names of the volumes in the pool, as libvirt lists them after a refresh. */
@@ -243,16 +252,27 @@ async function treeOf(path: string): Promise<Record<string, string>> {
 
 /** Runs the program as it is installed; never rejects because of its exit status. */
 export function runProgram(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): Promise<Run> {
+  return startProgram(args, cwd, env).ended;
+}
+
+/** A run of the program that is not over yet. */
+export interface RunningProgram {
+  kill(signal: NodeJS.Signals): void;
+  readonly ended: Promise<Run>;
+}
+
+/** Starts the program as it is installed. A run that a signal ended has status -1. */
+export function startProgram(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): RunningProgram {
   const environment = { PATH: process.env['PATH'], HOME: cwd, NO_COLOR: '1', ...env };
-  return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      [PROGRAM, ...args],
-      { cwd, env: environment, maxBuffer: 2 ** 26 },
-      (error, stdout, stderr) => {
-        const status = typeof error?.code === 'number' ? error.code : error === null ? 0 : -1;
-        resolve({ status, stdout, stderr });
-      },
-    );
+  const child = spawn(process.execPath, [PROGRAM, ...args], {
+    cwd,
+    env: environment,
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
+  return { kill: (signal) => child.kill(signal), ended: endOf(child) };
+}
+
+async function endOf(child: ChildProcessByStdio<null, Readable, Readable>): Promise<Run> {
+  const [stdout, stderr, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+  return { status: typeof status === 'number' ? status : -1, stdout, stderr };
 }

@@ -77,11 +77,12 @@ export function factsOf(host: Host): SyncFacts {
     ),
     records: new Map(Object.entries(host.records ?? {}).map(([text, status]) => recordOf(text, status, provenance))),
     unknown: new Map(Object.entries(host.unknown ?? {}).map(([text, why]) => [identityText(identityOf(text)), why])),
+    partials: new Map(),
     keepVersions: host.keepVersions ?? 1,
   };
 }
 
-/** A step in short: `fetch 2`, `retire 1 for 2`, `retain 1 for 2`, `adopt 1 or keep`. */
+/** A step in short: `fetch 2`, `retire 1 for 2`, `retain 1 for 2`. */
 export function brief(step: SyncStep): string {
   const { product, version } = 'image' in step ? step.image.identity : step.identity;
   const what = product === PRODUCT ? version : `${product}/${version}`;
@@ -89,7 +90,6 @@ export function brief(step: SyncStep): string {
   if (step.action === 'retire') {
     return `${step.retained ? 'retain' : 'retire'} ${what} for ${decodeVolumeName(step.replacedBy)?.version}`;
   }
-  if (step.action === 'adopt') return `adopt ${what} or ${step.otherwise}`;
   return step.action === 'skip' ? `skip ${what}: ${step.reason}` : `${step.action} ${what}`;
 }
 

@@ -74,15 +74,15 @@ describe('planSync', () => {
     const UNLIKE: Readonly<
       Record<ImageStatus | 'none', readonly [bare: readonly string[], offered: readonly string[]]>
     > = {
-      none: [['adopt 1 or keep'], ['enlist 1']],
-      queued: [['adopt 1 or refetch'], ['adopt 1 or refetch']],
-      saving: [['adopt 1 or refetch'], ['adopt 1 or refetch']],
-      importing: [['adopt 1 or refetch'], ['adopt 1 or refetch']],
+      none: [['adopt 1'], ['enlist 1']],
+      queued: [['adopt 1'], ['enlist 1']],
+      saving: [['adopt 1'], ['enlist 1']],
+      importing: [['adopt 1'], ['enlist 1']],
       active: [['offer 1'], []],
       deactivated: [['skip 1: it is disabled'], ['skip 1: it is disabled']],
       pending_delete: [['offer 1'], ['offer 1']],
       killed: [['skip 1: an earlier check failed'], ['skip 1: an earlier check failed']],
-      deleted: [['adopt 1 or refetch'], ['adopt 1 or refetch']],
+      deleted: [['adopt 1'], ['enlist 1']],
     };
     for (const status of ['none', ...IMAGE_STATUSES] as const) {
       const records: Host['records'] = status === 'none' ? {} : { 1: status };
@@ -112,7 +112,7 @@ describe('planSync', () => {
   for (const status of ['active', 'pending_delete'] as const) {
     it(`looks at the content of a ${status} volume of unknown origin before it offers it`, () => {
       const host: Host = { wanted: ['1'], volumes: ['1'], records: { 1: status }, provenance: UNKNOWN };
-      expect(plan(host)).to.deep.equal(['adopt 1 or keep']);
+      expect(plan(host)).to.deep.equal(['adopt 1']);
     });
 
     it(`takes uvtool's word for the content of a ${status} volume`, () => {
