@@ -44,7 +44,8 @@ export async function draftPool(pool: StoragePool, draft: Draft, sight: PoolSigh
   }
   const listing = await listVolumesOrNone(pool, sight.connection);
   // Side by side, to be remembered: one after the other, 2,000 paths take half a second.
-  await Promise.all(listing.volumes.map(({ path }) => (path.startsWith('/') ? sight.files.identify(path) : undefined)));
+  const paths = listing.volumes.map(({ path }) => path).filter((path) => path.startsWith('/'));
+  await Promise.all(paths.map((path) => sight.files.identify(path)));
   const seen: SeenVolume[] = [];
   for (const volume of listing.volumes) seen.push({ volume, node: await draftVolume(volume, pool, draft, sight) });
   const strays = await draftStrays(pool, draft, sight);
