@@ -1,7 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { World } from '../test/support/world.ts';
-import { publish, syncArguments, withHost } from './host.ts';
+import { IMAGE_PATH, publish, syncArguments, withHost } from './host.ts';
 import { measure, measureNode, median, medianWallMs, PROGRAM, type Sample } from './measure.ts';
 import { TIERS } from './products-document.ts';
 import { atMost, type Row, toRow } from './row.ts';
@@ -11,10 +11,11 @@ const MIB = 2 ** 20;
 
 /** The first sync of a 1 GiB image, beside the same work by curl, openssl dgst and virsh one after the other. */
 export async function firstSyncRow(): Promise<Row> {
-  const small = await withHost(async (world) => syncs(world, 16 * MIB));
+  const small = await withHost(async (world) => syncs(world, 16 * MIB, () => Promise.resolve()));
   return withHost(async (world) => {
-    const { samples, imageBytes, daemonBytes } = await syncs(world, 1024 * MIB);
-    const floor = { what: 'curl, then openssl dgst, then virsh vol-upload', ...(await inTurn(world, imageBytes)) };
+    const tools = toolsInTurn(world);
+    const { samples, imageBytes, daemonBytes } = await syncs(world, 1024 * MIB, tools.round);
+    const floor = { what: 'curl, then openssl dgst, then virsh vol-upload', ...tools.medians() };
     const growth = (peakRss(samples) - peakRss(small.samples)) / MIB;
     const ownBytes = median(samples.map(({ usage }) => usage?.writtenBytes ?? NaN));
     const written = (daemonBytes + ownBytes) / imageBytes;
@@ -44,7 +45,8 @@ interface Syncs {
   readonly daemonBytes: number;
 }
 
-async function syncs(world: World, contentBytes: number): Promise<Syncs> {
+/** Syncs for the first time, several times; `after` each time comes what it is held against, under the same load. */
+async function syncs(world: World, contentBytes: number, after: (imageBytes: number) => Promise<void>): Promise<Syncs> {
   const imageBytes = await publish(world, TIERS.S, contentBytes);
   const samples: Sample[] = [];
   const written: number[] = [];
@@ -53,6 +55,8 @@ async function syncs(world: World, contentBytes: number): Promise<Syncs> {
     const before = await writtenBy(world.libvirtd.pid);
     samples.push(await measureNode(PROGRAM, ...syncArguments(world)));
     written.push((await writtenBy(world.libvirtd.pid)) - before);
+    await forget(world);
+    await after(imageBytes);
   }
   return { samples, imageBytes, daemonBytes: median(written) };
 }
@@ -65,20 +69,23 @@ async function forget(world: World): Promise<void> {
   await world.libvirtd.virsh('pool-refresh', 'uvtool');
 }
 
-async function inTurn(world: World, imageBytes: number) {
-  const path = join(world.mirror, 'server/image.img');
-  const url = new URL('server/image.img', world.server.url).href;
+/** The same work by the usual tools, one after the other; each call adds a round. */
+function toolsInTurn(world: World) {
+  const path = join(world.mirror, IMAGE_PATH);
   const virsh = ['-q', '-c', world.libvirtd.uri];
   const [curl, digest, upload]: [Sample[], Sample[], Sample[]] = [[], [], []];
-  for (let i = 0; i < RUNS; i++) {
-    await forget(world);
-    curl.push(await measure('curl', ['-sf', '-o', '/dev/null', url]));
-    digest.push(await measure('openssl', ['dgst', '-sha256', path]));
-    await measure('virsh', [...virsh, 'vol-create-as', 'uvtool', 'upload', `${imageBytes}B`, '--allocation', '0']);
-    upload.push(await measure('virsh', [...virsh, 'vol-upload', '--pool', 'uvtool', 'upload', path]));
-  }
-  const [curlMs, digestMs, uploadMs] = [medianWallMs(curl), medianWallMs(digest), medianWallMs(upload)];
-  return { curlMs, digestMs, uploadMs, wallMs: curlMs + digestMs + uploadMs };
+  return {
+    round: async (imageBytes: number): Promise<void> => {
+      curl.push(await measure('curl', ['-sf', '-o', '/dev/null', new URL(IMAGE_PATH, world.server.url).href]));
+      digest.push(await measure('openssl', ['dgst', '-sha256', path]));
+      await measure('virsh', [...virsh, 'vol-create-as', 'uvtool', 'upload', `${imageBytes}B`, '--allocation', '0']);
+      upload.push(await measure('virsh', [...virsh, 'vol-upload', '--pool', 'uvtool', 'upload', path]));
+    },
+    medians: () => {
+      const [curlMs, digestMs, uploadMs] = [medianWallMs(curl), medianWallMs(digest), medianWallMs(upload)];
+      return { curlMs, digestMs, uploadMs, wallMs: curlMs + digestMs + uploadMs };
+    },
+  };
 }
 
 function peakRss(samples: readonly Sample[]): number {

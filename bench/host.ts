@@ -17,7 +17,8 @@ import { describeImage, writeRandomImage } from './random-image.ts';
 
 const run = promisify(execFile);
 
-const IMAGE_PATH = 'server/image.img';
+/** Of the one real image, below the mirror. */
+export const IMAGE_PATH = 'server/image.img';
 
 /** Gives a private host to `use`, and takes it down however that ends. */
 export async function withHost<T>(use: (world: World) => Promise<T>): Promise<T> {

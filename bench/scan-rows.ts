@@ -30,9 +30,14 @@ export async function domainRows(): Promise<readonly Row[]> {
     await firstSync(world);
     const [image = ''] = await world.volumes();
     await addDomains(world, DOMAINS, `${world.poolPath}/${image}`);
-    const scans = await readings(world, 'scan', 4);
-    const alone = await readings(world, 'alone', 4);
-    const sequential = await readings(world, 'alone', 1);
+    const rounds = await repeat(RUNS, async () => ({
+      scan: await reading(world, 'scan', 4),
+      alone: await reading(world, 'alone', 4),
+      sequential: await reading(world, 'alone', 1),
+    }));
+    const scans = rounds.map(({ scan }) => scan);
+    const alone = rounds.map((round) => round.alone);
+    const sequential = rounds.map((round) => round.sequential);
     const floor = { what: 'the same libvirt calls on 4 lanes', wallMs: wallOf(alone) };
     const counted = {
       calls: callsOf(scans),
@@ -75,21 +80,19 @@ interface Measured {
   readonly sample: Sample;
 }
 
-async function readings(world: World, mode: string, lanes: number): Promise<readonly Measured[]> {
-  return repeat(RUNS, async () => {
-    const sample = await measureNode(CALLS, mode, world.libvirtd.uri, String(lanes));
-    return { sample, reading: JSON.parse(sample.stdout) as Reading };
-  });
+async function reading(world: World, mode: string, lanes: number): Promise<Measured> {
+  const sample = await measureNode(CALLS, mode, world.libvirtd.uri, String(lanes));
+  return { sample, reading: JSON.parse(sample.stdout) as Reading };
 }
 
 function wallOf(measured: readonly Measured[]): number {
-  return median(measured.map(({ reading }) => reading.wallMs));
+  return median(measured.map((one) => one.reading.wallMs));
 }
 
 function callsOf(measured: readonly Measured[]): number {
-  return median(measured.map(({ reading }) => reading.calls));
+  return median(measured.map((one) => one.reading.calls));
 }
 
-function asSample({ reading, sample }: Measured): Sample {
-  return { ...sample, wallMs: reading.wallMs };
+function asSample(one: Measured): Sample {
+  return { ...one.sample, wallMs: one.reading.wallMs };
 }
