@@ -33,6 +33,12 @@ interface SyncArguments extends SourceArguments, PoolArguments, SweepArguments {
   readonly dryRun: boolean;
 }
 
+/** Each job has a connection to libvirt, of which libvirtd accepts some tens. */
+const MOST_JOBS = 16;
+
+/** More than any product ever has. */
+const MOST_VERSIONS = 1000;
+
 /** `sync [FILTER…]`: brings the pool in step with a source. */
 export function syncCommand(context: CommandContext): CommandModule<object, SyncArguments> {
   return {
@@ -90,8 +96,8 @@ function syncOptions(yargs: Argv): Argv {
 }
 
 async function runSync(context: CommandContext, options: SyncArguments): Promise<void> {
-  const jobs = positiveNumber(options.jobs, '--jobs');
-  positiveNumber(options.keepVersions, '--keep-versions');
+  const jobs = positiveNumber(options.jobs, '--jobs', MOST_JOBS);
+  positiveNumber(options.keepVersions, '--keep-versions', MOST_VERSIONS);
   const policy = {
     graceMs: parseDuration(options.grace, '--grace'),
     minAgeMs: parseDuration(options.minAge, '--min-age'),
@@ -155,6 +161,7 @@ async function plan(session: Session, { selection }: ReadSource, { keepVersions 
     reporter.event('detail', `leave volume '${name}' alone: not managed`, 'foreign', { volume: name });
   for (const name of view.undecodable)
     reporter.event('detail', `leave metadata file '${name}' alone: no image has this name`, 'foreign', { file: name });
+  for (const { error } of view.damaged) reporter.warning(error.message, error.hint);
   for (const [identity, reason] of view.unknown) reporter.warning(`image ${identity} is left as it is: ${reason}`);
   const managed = new Map([...view.managed].map(([name, { identity }]) => [name, identity]));
   const facts = { ...view, wanted: selection.wanted, volumes: managed, volumeName: volumeNameIn(pool), keepVersions };
