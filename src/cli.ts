@@ -44,8 +44,18 @@ function createParser(context: CommandContext) {
     .wrap(100)
     .exitProcess(false)
     .fail((message, error) => {
-      throw error ?? new UsageError(message, { hint: 'see poolkeeper --help' });
+      throw isComplaint(error) ? usageError(message) : error;
     });
+}
+
+/** The parser complains with no error at all, or with one of its own class, which it does not export. */
+function isComplaint(error: Error | undefined): boolean {
+  return error === undefined || error.name === 'YError';
+}
+
+function usageError(complaint: string): UsageError {
+  const message = complaint.charAt(0).toLowerCase() + complaint.slice(1);
+  return new UsageError(message, { hint: 'see poolkeeper --help' });
 }
 
 /** For near matches of a mistyped command. */

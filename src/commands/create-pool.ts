@@ -27,7 +27,8 @@ export async function createPool(connection: Connection, name: string, path: str
 function targetOf(name: string, path: string): string {
   if (isAbsolute(path)) return path;
   if (path === '' && name === 'uvtool') return UVTOOL_TARGET;
-  throw new UsageError(`cannot create storage pool '${name}' in '${path}'`, {
+  const where = path === '' ? 'it is not said where' : `'${path}' is not an absolute path`;
+  throw new UsageError(`cannot create storage pool '${name}': ${where}`, {
     hint: 'give an absolute directory: --create-pool=/srv/images',
   });
 }

@@ -7,7 +7,7 @@ import { extractKey, type KeySummary, listKeys, PINNED_KEYS } from '../simplestr
 import { readFileBounded, writeFileAtomic } from '../state/atomic-file.ts';
 import { ensurePrivateDir } from '../state/private-dir.ts';
 import type { CommandContext } from './context.ts';
-import { fetcherOf, keyringPathOf, reporterOf } from './session.ts';
+import { fetcherOf, keyringPathOf, rejectKeyring, reporterOf } from './session.ts';
 import type { CommonArguments, Verb } from './options.ts';
 
 interface AddArguments extends CommonArguments {
@@ -69,9 +69,10 @@ function listCommand(context: CommandContext): CommandModule<object, CommonArgum
 async function addKey(context: CommandContext, options: AddArguments): Promise<void> {
   const expected = expectedFingerprints(options);
   const bytes = await readKeySource(options.source, context);
-  const found = (await listKeys(bytes)).find(({ fingerprint }) => expected.includes(fingerprint));
+  const keys = await listKeys(bytes).catch(rejectKeyring(options.source));
+  const found = keys.find(({ fingerprint }) => expected.includes(fingerprint));
   if (found === undefined) {
-    const fingerprints = (await listKeys(bytes)).map(({ fingerprint }) => fingerprint);
+    const fingerprints = keys.map(({ fingerprint }) => fingerprint);
     throw new TrustError(`'${options.source}' does not hold the key ${expected.join(' or ')}`, {
       hint: `it holds ${fingerprints.join(', ')}; if the publisher confirms one of them, give it with --fingerprint`,
     });

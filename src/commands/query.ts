@@ -35,7 +35,7 @@ async function query({ connection, pool, paths, reporter }: Session, texts: read
   const filters = texts.map((text) => parseFilter(text));
   const volumes = await listVolumeNames(connection, pool.name);
   const view = await gatherPoolView(pool, volumes, paths);
-  for (const { name, error } of view.damaged) reporter.warning(`${name}: ${error.message}`, error.hint);
+  for (const { error } of view.damaged) reporter.warning(error.message, error.hint);
   const held = new Set([...view.managed.values()].map(({ identity }) => identityText(identity)));
   const lines = [...view.metadata.values()].flatMap(({ identity, item }) => {
     const tags = { ...item, product_name: identity.product, version_name: identity.version, item_name: 'disk1.img' };

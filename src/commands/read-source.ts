@@ -9,7 +9,7 @@ import { resolveSource, type SourceLocation } from '../simplestreams/source.ts';
 import { readFileBounded } from '../state/atomic-file.ts';
 import { openDocumentCache } from '../state/document-cache.ts';
 import { readSourceMemory, writeSourceMemory } from '../state/source-memory.ts';
-import { cacheDirOf, keyringPathOf, type Session } from './session.ts';
+import { cacheDirOf, keyringPathOf, rejectKeyring, type Session } from './session.ts';
 import type { CommonArguments } from './options.ts';
 
 export interface SourceArguments extends CommonArguments {
@@ -65,7 +65,7 @@ export async function readSource(
   const selection = selectNewest(stream.items(), filters, session.pool.type);
   if (selection.wanted.length + selection.refused.length === 0)
     throw nothingMatches(
-      location,
+      stream,
       filters.map(({ text }) => text),
     );
   return { location, stream, selection };
@@ -90,19 +90,23 @@ export async function rememberSource(
 
 /** The keyring that was named; else Ubuntu's, whose key is pinned; else the keys that the administrator added. */
 async function findKeyring(session: Session, options: SourceArguments): Promise<Keyring | undefined> {
-  if (options.keyring !== undefined) return openKeyring(await readKeyringFile(options.keyring));
-  const own = await readIfThere(keyringPathOf(session.context, options));
-  const ubuntu = await readIfThere(UBUNTU_KEYRING);
-  if (ubuntu !== undefined && own === undefined) return openKeyring(ubuntu, { pinned: [PINNED_KEYS.ubuntu] });
-  return own === undefined ? undefined : openKeyring(own);
+  if (options.keyring !== undefined) return named(options.keyring);
+  const own = await openIfThere(keyringPathOf(session.context, options));
+  return own ?? openIfThere(UBUNTU_KEYRING, [PINNED_KEYS.ubuntu]);
 }
 
-async function readKeyringFile(path: string): Promise<Uint8Array> {
-  const bytes = await readIfThere(path);
-  if (bytes !== undefined) return bytes;
+async function named(path: string): Promise<Keyring> {
+  const keyring = await openIfThere(path);
+  if (keyring !== undefined) return keyring;
   throw new TrustError(`keyring '${path}' does not exist`, {
     hint: `give an existing file, or add keys with 'poolkeeper keyring add'`,
   });
+}
+
+async function openIfThere(path: string, pinned: readonly string[] = []): Promise<Keyring | undefined> {
+  const bytes = await readIfThere(path);
+  if (bytes === undefined) return undefined;
+  return openKeyring(bytes, { pinned }).catch(rejectKeyring(path));
 }
 
 async function readIfThere(path: string): Promise<Uint8Array | undefined> {
@@ -131,7 +135,13 @@ async function assertNotRolledBack({ paths, reporter }: Session, stream: Stream)
   );
 }
 
-function nothingMatches(location: SourceLocation, filters: readonly string[]): NoMatchError {
+function nothingMatches(stream: Stream, filters: readonly string[]): NoMatchError {
+  const { location } = stream;
+  const [anything] = stream.items();
+  if (anything === undefined)
+    return new NoMatchError(`${location.display} offers no image at all`, {
+      hint: 'everything stays as it is; check the address, or ask the publisher',
+    });
   const hints = filters.flatMap((text) => filterHint(text) ?? []);
   return new NoMatchError(`no image of ${location.display} matches ${filters.join(' ')}`, {
     hint: hints.length > 0 ? hints.join('; ') : `try fewer filters, such as release=noble arch=amd64`,

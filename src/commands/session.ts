@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Fetcher } from '../core/ports.ts';
-import { LibvirtError, UsageError } from '../errors.ts';
+import { LibvirtError, TrustError, UsageError } from '../errors.ts';
 import type { Environment } from '../execute/environment.ts';
 import type { PoolToJudge } from '../gather/judge-pool.ts';
 import { createQemuImgInfo } from '../image-format/qemu-img.ts';
@@ -90,8 +90,8 @@ export async function openSession(
 export async function lookupUsablePool(connection: Connection, name: string): Promise<StoragePool> {
   const pool = await lookupPool(connection, name).catch((cause: unknown) => {
     if (!isNoStoragePool(cause)) throw cause;
+    // Its words would only be repeated, so libvirt's error is not given as the cause.
     throw new LibvirtError(`storage pool '${name}' does not exist on ${connection.uri}`, {
-      cause,
       virErrorNumber: cause.virErrorNumber,
       hint: `'poolkeeper sync --create-pool' creates it; 'virsh pool-list --all' shows those that exist`,
     });
@@ -146,13 +146,21 @@ export async function withLock<T>(
   }
 }
 
+/** Lets a TrustError about a keyring say which file it is. */
+export function rejectKeyring(path: string): (cause: unknown) => never {
+  return (cause) => {
+    if (!(cause instanceof TrustError)) throw cause;
+    throw new TrustError(`cannot use '${path}'`, { cause, ...(cause.hint !== undefined && { hint: cause.hint }) });
+  };
+}
+
 /** Where keys that the administrator added are kept. */
 export function keyringPathOf(context: CommandContext, options: CommonArguments): string {
   return join(stateDirOf(context, options), 'keyring.asc');
 }
 
-/** @throws UsageError unless the text is a whole number of at least 1. */
-export function positiveNumber(value: number, option: string): number {
-  if (Number.isSafeInteger(value) && value >= 1) return value;
-  throw new UsageError(`${option} must be a whole number of at least 1`);
+/** @throws UsageError unless the value is a whole number from 1 to `most`. */
+export function positiveNumber(value: number, option: string, most: number): number {
+  if (Number.isSafeInteger(value) && value >= 1 && value <= most) return value;
+  throw new UsageError(`${option} must be a whole number from 1 to ${most}`);
 }

@@ -32,6 +32,12 @@ interface SyncArguments extends SourceArguments, PoolArguments, SweepArguments, 
   readonly dryRun: boolean;
 }
 
+/** Each job has a connection to libvirt, of which libvirtd accepts some tens. */
+const MOST_JOBS = 16;
+
+/** More than any product ever has. */
+const MOST_VERSIONS = 1000;
+
 /** `sync [FILTER…]`: brings the pool in step with a source. */
 export function syncCommand(context: CommandContext): Verb<SyncArguments> {
   return {
@@ -90,8 +96,8 @@ async function runSync(context: CommandContext, options: SyncArguments): Promise
   const policy = {
     graceMs: parseDuration(options.grace, '--grace'),
     minAgeMs: parseDuration(options.minAge, '--min-age'),
-    keepVersions: positiveNumber(options.keepVersions, '--keep-versions'),
-    jobs: positiveNumber(options.jobs, '--jobs'),
+    keepVersions: positiveNumber(options.keepVersions, '--keep-versions', MOST_VERSIONS),
+    jobs: positiveNumber(options.jobs, '--jobs', MOST_JOBS),
     transfer: transferPolicy(options, context),
   };
   const fetcher = fetcherOf(context, policy.transfer);

@@ -6,12 +6,18 @@ export interface Terminal {
   readonly stderr: { write(text: string): unknown };
 }
 
-/** Asks one question on standard error and returns the answer without surrounding blanks; the empty string at end of input. */
+/**
+ * Asks one question on standard error and returns the answer without surrounding blanks; the empty string at end of input.
+ *
+ * @throws the reason of the signal when the program is stopped meanwhile: that is no answer.
+ */
 export async function ask(question: string, terminal: Terminal, signal: AbortSignal): Promise<string> {
+  signal.throwIfAborted();
   terminal.stderr.write(question);
   const lines = createInterface({ input: terminal.stdin, terminal: false, signal });
   try {
     for await (const line of lines) return line.trim();
+    signal.throwIfAborted();
     return '';
   } finally {
     lines.close();

@@ -91,12 +91,15 @@ function assertNotHtml(bytes: Uint8Array, name: string): void {
 }
 
 function statusError(httpStatus: number, name: string): SourceError {
-  const hint = httpStatus === 404 ? missingHint(name) : undefined;
   return new SourceError(`cannot read ${name}: the server answered ${httpStatus}`, {
     url: name,
     httpStatus,
-    ...(hint !== undefined && { hint }),
+    hint: httpStatus === 404 ? missingHint(name) : failureHint(httpStatus),
   });
+}
+
+function failureHint(httpStatus: number): string {
+  return httpStatus >= 500 ? 'the server has a problem: run again later' : 'check the address and who may read it';
 }
 
 function missingHint(name: string): string {

@@ -16,6 +16,7 @@ export interface SourceLocation {
 
 const DEFAULT_PATH = 'streams/v1/index.sjson';
 const DOCUMENT_IN_PATH = /^(.*?\/)(streams\/v1\/.*\.s?json)$/s;
+const ADDRESS_HINT = 'use https://, http://, file:/// or a path';
 const ABSOLUTE_URL = /^[a-z][a-z0-9+.-]*:\/\//i;
 
 /**
@@ -26,7 +27,7 @@ const ABSOLUTE_URL = /^[a-z][a-z0-9+.-]*:\/\//i;
  * @throws UsageError for other schemes, query strings, fragments and paths that could leave the base.
  */
 export function resolveSource(url: string, path: string | undefined, cwd: string): SourceLocation {
-  if (url.trim() === '') throw new UsageError('the address of the source is empty');
+  if (url.trim() === '') throw new UsageError('the address of the source is empty', { hint: ADDRESS_HINT });
   const whole = ABSOLUTE_URL.test(url) ? parseAddress(url) : localAddress(url, cwd);
   const [, before = '', document] = DOCUMENT_IN_PATH.exec(whole.path) ?? [];
   if (document !== undefined && path !== undefined) {
@@ -70,7 +71,7 @@ interface Address {
 
 function parseAddress(text: string): Address {
   // The text is not repeated: it may hold a password that no parser could find.
-  if (!URL.canParse(text)) throw new UsageError('the address of the source is not a valid URL');
+  if (!URL.canParse(text)) throw new UsageError('the address of the source is not a valid URL', { hint: ADDRESS_HINT });
   const url = new URL(text);
   const shown = displayUrl(url);
   if (url.search !== '' || url.hash !== '') {
@@ -81,7 +82,7 @@ function parseAddress(text: string): Address {
   if (url.protocol === 'http:' || url.protocol === 'https:') return { root: url, path: url.pathname };
   if (url.protocol === 'file:' && url.hostname === '') return { root: url, path: filePath(url) };
   throw new UsageError(`the source '${shown}' is of a kind that cannot be read`, {
-    hint: 'use https://, http://, file:/// or a path',
+    hint: ADDRESS_HINT,
   });
 }
 

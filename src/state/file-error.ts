@@ -14,6 +14,10 @@ const EXPLANATIONS: ReadonlyMap<string, Explanation> = new Map<string, Explanati
   ['EROFS', { type: FailureError, reason: 'read-only file system', hint: 'mount it writable or move the directory' }],
   ['EACCES', DENIED],
   ['EPERM', DENIED],
+  [
+    'ENOTDIR',
+    { type: FailureError, reason: 'a part of it is not a directory', hint: 'move that file away or name another path' },
+  ],
   ['ELOOP', { type: IntegrityError, reason: 'it is a symbolic link', hint: 'put a real file or directory there' }],
 ]);
 

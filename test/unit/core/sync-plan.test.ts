@@ -55,11 +55,7 @@ describe('planSync', () => {
       ['retires a retained version when fewer are kept', { ...held('1', '2'), wanted: ['2'] }, ['retire 1 for 2']],
       ['(23) leaves a product alone that vanished', { ...held('old/1', 'old/2'), wanted: ['1'] }, ['fetch 1']],
       ['(23) leaves everything alone when nothing is wanted', held('1', '2'), []],
-      [
-        '(42) does not offer a volume that waits for deletion',
-        { volumes: ['1'], records: { 1: 'pending_delete' } },
-        [],
-      ],
+      ['does not offer a volume that waits for deletion', { volumes: ['1'], records: { 1: 'pending_delete' } }, []],
       [
         'brings back a version that waits for deletion',
         { ...held('1'), metadata: [], records: { 1: 'pending_delete' }, wanted: ['1'] },

@@ -186,7 +186,7 @@ describe('readMetadataFiles', () => {
     await writeFile(at('file'), '');
     const error = await rejection(readMetadataFiles(at('file')));
     expect(error).to.be.instanceOf(FailureError);
-    expect(error.message).to.equal(`cannot read directory '${at('file')}': ENOTDIR`);
+    expect(error.message).to.equal(`cannot read directory '${at('file')}': a part of it is not a directory`);
   });
 });
 
