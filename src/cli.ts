@@ -1,13 +1,25 @@
 import { readFileSync } from 'node:fs';
-import yargs from 'yargs';
-import type { CommandContext } from './commands/context.ts';
-import { keyringCommand } from './commands/keyring.ts';
+import yargs, { type Argv } from 'yargs';
+import { type CommandContext, STANDARD_INPUT } from './commands/context.ts';
 import { commonOptions } from './commands/options.ts';
-import { purgeCommand } from './commands/purge.ts';
-import { queryCommand } from './commands/query.ts';
-import { syncCommand } from './commands/sync.ts';
 import { EXIT, type ExitStatus, InterruptedError, PoolkeeperError, UsageError } from './errors.ts';
 import { createReporter } from './report/reporter.ts';
+
+/** Adds a command to the parser. */
+type Adder = (parser: Argv, context: CommandContext) => Promise<unknown>;
+
+/** Every command by its name, loaded only when it is needed: libraries take longer to load than some commands to run. */
+const COMMANDS: Readonly<Record<string, Adder>> = {
+  sync: async (parser, context) => parser.command((await import('./commands/sync.ts')).syncCommand(context)),
+  query: async (parser, context) => parser.command((await import('./commands/query.ts')).queryCommand(context)),
+  purge: async (parser, context) => parser.command((await import('./commands/purge.ts')).purgeCommand(context)),
+  references: async (parser, context) =>
+    parser.command((await import('./commands/references.ts')).referencesCommand(context)),
+  keyring: async (parser, context) => parser.command((await import('./commands/keyring.ts')).keyringCommand(context)),
+};
+
+/** Positional arguments of which there may be several. */
+const WORD_LISTS: ReadonlySet<string> = new Set(['_', 'filters', 'files']);
 
 /** Runs the command that the process was started with and sets its exit status. */
 export async function main(): Promise<void> {
@@ -24,7 +36,9 @@ export async function main(): Promise<void> {
 /** Parses arguments, runs the command they name and says how it ended. */
 async function run(argv: readonly string[], context: CommandContext): Promise<ExitStatus> {
   try {
-    await createParser(context).parseAsync(argv.map(withEmptyValue), {}, (_error, _arguments, output) => {
+    const parser = createParser(context);
+    await addCommands(parser, argv, context);
+    await parser.parseAsync(argv.map(toParsable), {}, (_error, _arguments, output) => {
       if (output !== '') context.stdout.write(`${output}\n`);
     });
     return EXIT.done;
@@ -35,15 +49,19 @@ async function run(argv: readonly string[], context: CommandContext): Promise<Ex
   }
 }
 
-function createParser(context: CommandContext) {
+/** Adds the commands that the arguments may mean; all of them when they name none, for the help text. */
+async function addCommands(parser: Argv, argv: readonly string[], context: CommandContext): Promise<void> {
+  const commands = Object.entries(COMMANDS);
+  const named = commands.filter(([name]) => argv.includes(name));
+  for (const [, add] of named.length > 0 ? named : commands) await add(parser, context);
+}
+
+function createParser(context: CommandContext): Argv {
   return commonOptions(yargs())
     .scriptName('poolkeeper')
     .usage('$0 COMMAND [OPTION…]\n\nKeep a libvirt storage pool in step with published cloud images')
-    .parserConfiguration({ 'boolean-negation': false, 'duplicate-arguments-array': false })
-    .command(syncCommand(context))
-    .command(queryCommand(context))
-    .command(purgeCommand(context))
-    .command(keyringCommand(context))
+    .parserConfiguration({ 'boolean-negation': false, 'parse-positional-numbers': false })
+    .middleware(keepLast, true)
     .demandCommand(1, 'name a command')
     .strict()
     .version(context.version)
@@ -55,9 +73,20 @@ function createParser(context: CommandContext) {
     });
 }
 
-/** `--create-pool` takes a value only behind `=`; alone it must not swallow the word that follows. */
-function withEmptyValue(word: string): string {
-  return word === '--create-pool' ? '--create-pool=' : word;
+/**
+ * `--create-pool` takes a value only behind `=`; alone it must not swallow the word that follows. A lone dash, which
+ * means standard input, would be dropped.
+ */
+function toParsable(word: string): string {
+  if (word === '--create-pool') return '--create-pool=';
+  return word === '-' ? STANDARD_INPUT : word;
+}
+
+/** Of an option that is given again the last value counts; only the words behind a command are a list. */
+function keepLast(values: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (Array.isArray(value) && !WORD_LISTS.has(name)) values[name] = value.at(-1);
+  }
 }
 
 function createContext(signal: AbortSignal): CommandContext {
