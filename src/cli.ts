@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, Adder>> = {
   sync: async (parser, context) => parser.command((await import('./commands/sync.ts')).syncCommand(context)),
   query: async (parser, context) => parser.command((await import('./commands/query.ts')).queryCommand(context)),
   purge: async (parser, context) => parser.command((await import('./commands/purge.ts')).purgeCommand(context)),
+  why: async (parser, context) => parser.command((await import('./commands/why.ts')).whyCommand(context)),
   references: async (parser, context) =>
     parser.command((await import('./commands/references.ts')).referencesCommand(context)),
   keyring: async (parser, context) => parser.command((await import('./commands/keyring.ts')).keyringCommand(context)),

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { jsonLines } from '../support/json-lines.ts';
 import { type Run, runProgram } from '../support/world.ts';
 
 const TESTDATA = fileURLToPath(new URL('../../../testdata/', import.meta.url));
@@ -26,13 +27,6 @@ function golden(xmlFile: string): Golden {
 function expected(xmlFile: string, file = xmlFile): unknown {
   const { kind, references } = golden(xmlFile);
   return { file, kind, references };
-}
-
-function lines(stdout: string): unknown[] {
-  return stdout
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line): unknown => JSON.parse(line));
 }
 
 function runReferences(...files: readonly string[]): Promise<Run> {
@@ -61,7 +55,7 @@ describe('references', () => {
         .map((name) => `${kind}/${name}`),
     );
     const run = await runReferences(...files);
-    expect({ ...run, stdout: lines(run.stdout) }).to.deep.equal({
+    expect({ ...run, stdout: jsonLines(run.stdout) }).to.deep.equal({
       status: 0,
       stdout: files.map((file) => expected(file)),
       stderr: '',
@@ -81,7 +75,7 @@ describe('references', () => {
       </devices></domain>`,
     );
     const run = await runReferences(xml);
-    expect(lines(run.stdout)).to.deep.equal([
+    expect(jsonLines(run.stdout)).to.deep.equal([
       {
         file: xml,
         kind: 'domain',
@@ -102,7 +96,7 @@ describe('references', () => {
     const [broken, other, missing] = ['broken.xml', 'other.xml', 'missing.xml'].map((name) => join(folder, name));
     const files = [broken, 'domain/chain.xml', other, missing, folder, 'volume/rbd.xml'] as string[];
     const run = await runReferences(...files);
-    expect({ ...run, stdout: lines(run.stdout) }).to.deep.equal({
+    expect({ ...run, stdout: jsonLines(run.stdout) }).to.deep.equal({
       status: 3,
       stdout: [expected('domain/chain.xml'), expected('volume/rbd.xml')],
       stderr: [
@@ -127,7 +121,7 @@ describe('references', () => {
   it('reads standard input for -, among other files', async () => {
     const input = readFileSync(join(TESTDATA, 'domain/chain.xml'));
     const run = await referencesOfInput(input, 'volume/rbd.xml', '-');
-    expect({ ...run, stdout: lines(run.stdout) }).to.deep.equal({
+    expect({ ...run, stdout: jsonLines(run.stdout) }).to.deep.equal({
       status: 0,
       stdout: [expected('volume/rbd.xml'), expected('domain/chain.xml', '-')],
       stderr: '',
@@ -138,7 +132,7 @@ describe('references', () => {
     const xml =
       '\u00ef\u00bb\u00bf<!--\nWARNING: made by libvirt\n-->\n\n<domain><os><kernel>/a\u00ff</kernel></os></domain>';
     const run = await referencesOfInput(Buffer.from(xml, 'latin1'), '-');
-    expect({ ...run, stdout: lines(run.stdout) }).to.deep.equal({
+    expect({ ...run, stdout: jsonLines(run.stdout) }).to.deep.equal({
       status: 0,
       stdout: [
         { file: '-', kind: 'domain', references: [{ kind: 'path', value: '/a\ufffd', evidence: '/domain/os/kernel' }] },
