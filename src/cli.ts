@@ -16,11 +16,12 @@ const COMMANDS: Readonly<Record<string, Adder>> = {
   why: async (parser, context) => parser.command((await import('./commands/why.ts')).whyCommand(context)),
   references: async (parser, context) =>
     parser.command((await import('./commands/references.ts')).referencesCommand(context)),
+  orphans: async (parser, context) => parser.command((await import('./commands/orphans.ts')).orphansCommand(context)),
   keyring: async (parser, context) => parser.command((await import('./commands/keyring.ts')).keyringCommand(context)),
 };
 
-/** Positional arguments of which there may be several. */
-const WORD_LISTS: ReadonlySet<string> = new Set(['_', 'filters', 'files']);
+/** Arguments of which there may be several. */
+const LISTS: ReadonlySet<string> = new Set(['_', 'filters', 'files', 'pools']);
 
 /** Runs the command that the process was started with and sets its exit status. */
 export async function main(): Promise<void> {
@@ -69,8 +70,10 @@ function createParser(context: CommandContext): Argv {
     .help()
     .wrap(100)
     .exitProcess(false)
-    .fail((message, error) => {
-      throw error ?? new UsageError(message, { hint: 'see poolkeeper --help' });
+    .fail((message, error: Error | undefined) => {
+      // What yargs itself throws, such as a missing value, is the user's mistake as well.
+      if (error !== undefined && error.name !== 'YError') throw error;
+      throw new UsageError(message, { cause: error, hint: 'see poolkeeper --help' });
     });
 }
 
@@ -83,10 +86,10 @@ function toParsable(word: string): string {
   return word === '-' ? STANDARD_INPUT : word;
 }
 
-/** Of an option that is given again the last value counts; only the words behind a command are a list. */
+/** Of an option that is given again the last value counts, unless it is a list. */
 function keepLast(values: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(values)) {
-    if (Array.isArray(value) && !WORD_LISTS.has(name)) values[name] = value.at(-1);
+    if (Array.isArray(value) && !LISTS.has(name)) values[name] = value.at(-1);
   }
 }
 
