@@ -1,10 +1,16 @@
 import { readFileSync } from 'node:fs';
-import yargs, { type Argv, type CommandModule } from 'yargs';
-import type { CommandContext } from './commands/context.ts';
-import { commonOptions, type Verb } from './commands/options.ts';
+import yargs, { type Argv } from 'yargs';
+import { COMMANDS } from './commands/commands.ts';
+import { type CommandContext, STANDARD_INPUT } from './commands/context.ts';
+import { commonOptions } from './commands/options.ts';
 import { nearMatches } from './core/near-match.ts';
 import { EXIT, type ExitStatus, InterruptedError, PoolkeeperError, UsageError } from './errors.ts';
 import { createReporter } from './report/reporter.ts';
+
+const SEE_HELP = 'see poolkeeper --help';
+
+/** Arguments of which every value counts. */
+const LISTS: ReadonlySet<string> = new Set(['_', 'filters', 'files', 'pools', 'mirror']);
 
 /** Runs the command that the process was started with and sets its exit status. */
 export async function main(): Promise<void> {
@@ -21,7 +27,7 @@ export async function main(): Promise<void> {
 /** Parses arguments, runs the command they name and says how it ended. */
 async function run(argv: readonly string[], context: CommandContext): Promise<ExitStatus> {
   try {
-    await createParser(context).parseAsync(argv.map(withEmptyValue), {}, (_error, _arguments, output) => {
+    await createParser(context).parseAsync(argv.map(toParsable), {}, (_error, _arguments, output) => {
       if (output !== '') context.stdout.write(`${output}\n`);
     });
     return EXIT.done;
@@ -32,100 +38,57 @@ async function run(argv: readonly string[], context: CommandContext): Promise<Ex
   }
 }
 
-function createParser(context: CommandContext) {
-  return withCommands(commonOptions(yargs()), context)
+function createParser(context: CommandContext): Argv {
+  const parser: Argv = commonOptions(yargs());
+  for (const { add } of COMMANDS) add(parser, context);
+  return addUnknownCommand(parser)
     .scriptName('poolkeeper')
     .usage('$0 COMMAND [OPTION…]\n\nKeep a libvirt storage pool in step with published cloud images')
-    .parserConfiguration({ 'boolean-negation': false, 'greedy-arrays': false })
-    .middleware(lastValueCounts, true)
+    .parserConfiguration({ 'boolean-negation': false, 'greedy-arrays': false, 'parse-positional-numbers': false })
+    .middleware(keepLast, true)
     .strict()
     .version(context.version)
     .help()
     .wrap(100)
     .exitProcess(false)
-    .fail((message, error) => {
-      throw isComplaint(error) ? usageError(message) : error;
+    .fail((message, error: Error | undefined) => {
+      // What yargs itself throws, such as a missing value, is the user's mistake as well; its class is not exported.
+      if (error !== undefined && error.name !== 'YError') throw error;
+      throw new UsageError(message.charAt(0).toLowerCase() + message.slice(1), { cause: error, hint: SEE_HELP });
     });
 }
 
-/** The parser complains with no error at all, or with one of its own class, which it does not export. */
-function isComplaint(error: Error | undefined): boolean {
-  return error === undefined || error.name === 'YError';
-}
-
-function usageError(complaint: string): UsageError {
-  const message = complaint.charAt(0).toLowerCase() + complaint.slice(1);
-  return new UsageError(message, { hint: 'see poolkeeper --help' });
-}
-
-/** For near matches of a mistyped command. */
-const COMMANDS = ['sync', 'query', 'purge', 'keyring'];
-
-/** Registers every command; its modules are loaded only when it is the one that was asked for. */
-function withCommands<T>(parser: Argv<T>, context: CommandContext): Argv<T> {
-  return parser
-    .command(
-      lazily('sync [filters..]', 'fetch new images, retire old ones, delete what nothing needs', async () =>
-        (await import('./commands/sync.ts')).syncCommand(context),
-      ),
-    )
-    .command(
-      lazily('query [filters..]', 'list the images that are offered to new domains', async () =>
-        (await import('./commands/query.ts')).queryCommand(context),
-      ),
-    )
-    .command(
-      lazily('purge', 'withdraw all images and delete those that nothing needs', async () =>
-        (await import('./commands/purge.ts')).purgeCommand(context),
-      ),
-    )
-    .command(
-      lazily('keyring', 'add or list the keys that sources are verified with', async () =>
-        (await import('./commands/keyring.ts')).keyringCommand(context),
-      ),
-    )
-    .command(unknownCommand());
-}
-
-function lazily<T>(command: string, describe: string, load: () => Promise<Verb<T>>): CommandModule<object, T> {
-  return {
-    command,
-    describe,
-    builder: async (parser) => (await load()).builder(parser),
-    handler: async (options) => (await load()).handler(options),
-  };
-}
-
 /** Takes every word that is no command, whatever stands behind it, and says what was probably meant. */
-function unknownCommand(): CommandModule<object, { readonly word: string | undefined }> {
-  return {
-    command: '$0 [word]',
-    describe: false,
-    builder: (parser) => parser.positional('word', { type: 'string', hidden: true }).strict(false),
-    handler: ({ word }) => {
-      const see = 'see poolkeeper --help';
-      if (word === undefined) throw new UsageError('name a command', { hint: see });
-      const [near] = nearMatches(word, COMMANDS);
+function addUnknownCommand(parser: Argv): Argv {
+  return parser.command(
+    '$0 [word]',
+    false,
+    (own) => own.positional('word', { type: 'string', hidden: true }).strict(false),
+    ({ word }) => {
+      if (word === undefined) throw new UsageError('name a command', { hint: SEE_HELP });
+      const names = COMMANDS.map(({ name }) => name);
+      const [near] = nearMatches(word, names);
       throw new UsageError(`there is no command '${word}'`, {
-        hint: near === undefined ? see : `did you mean '${near}'?`,
+        hint: near === undefined ? SEE_HELP : `did you mean '${near}'?`,
       });
     },
-  };
+  );
 }
 
-/** Options of which every value counts. */
-const LISTS: readonly string[] = ['_', 'filters', 'mirror'];
+/**
+ * `--create-pool` takes a value only behind `=`; alone it must not swallow the word that follows. A lone dash, which
+ * means standard input, would be dropped.
+ */
+function toParsable(word: string): string {
+  if (word === '--create-pool') return '--create-pool=';
+  return word === '-' ? STANDARD_INPUT : word;
+}
 
-/** Of an option that is given twice the last value counts, so that a script can override what it was given. */
-function lastValueCounts(options: Record<string, unknown>): void {
-  for (const [name, value] of Object.entries(options)) {
-    if (Array.isArray(value) && !LISTS.includes(name)) options[name] = value.at(-1);
+/** Of an option that is given again the last value counts, so that a script can override what it was given. */
+function keepLast(values: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (Array.isArray(value) && !LISTS.has(name)) values[name] = value.at(-1);
   }
-}
-
-/** `--create-pool` takes a value only behind `=`; alone it must not swallow the word that follows. */
-function withEmptyValue(word: string): string {
-  return word === '--create-pool' ? '--create-pool=' : word;
 }
 
 function createContext(signal: AbortSignal): CommandContext {

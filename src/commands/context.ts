@@ -1,11 +1,15 @@
+import type { Readable } from 'node:stream';
 import type { Clock } from '../core/ports.ts';
 import type { TextSink } from '../report/reporter.ts';
+
+/** What `-` on the command line stands for. */
+export const STANDARD_INPUT = '/dev/stdin';
 
 /** What a command may know of the process that it runs in. Only the command line reads `process`. */
 export interface CommandContext {
   readonly stdout: TextSink;
   readonly stderr: TextSink;
-  readonly stdin: NodeJS.ReadableStream;
+  readonly stdin: Readable;
   /** Whether questions can be asked: standard input and standard error are a terminal. */
   readonly isInteractive: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;

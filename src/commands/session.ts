@@ -24,7 +24,7 @@ import type { CommandContext } from './context.ts';
 import type { CommonArguments, PoolArguments } from './options.ts';
 
 /** Kinds of pools whose volumes can be created and filled as plain files. */
-const USABLE_POOLS: ReadonlySet<string> = new Set(['dir', 'fs', 'netfs']);
+export const USABLE_POOLS: ReadonlySet<string> = new Set(['dir', 'fs', 'netfs']);
 
 /** A command's connection to libvirt, its pool, and where the pool's state lies. */
 export interface Session extends PoolToJudge {

@@ -1,7 +1,10 @@
 import { type BlockNode, parseBlockNodes } from './backing-json.ts';
 import type { Reference } from './reference.ts';
 
-type Bare = { kind: 'path' | 'dir' | 'text'; value: string } | { kind: 'network'; value: string; protocol: string };
+/** What the name of an image may mean: a reference without its evidence. */
+export type ImageName =
+  | { readonly kind: 'path' | 'dir' | 'text'; readonly value: string }
+  | { readonly kind: 'network'; readonly value: string; readonly protocol: string };
 
 const MAX_NESTED_NAMES = 16;
 
@@ -23,6 +26,9 @@ const URI_PROTOCOLS = new Set([
   'vxhs',
 ]);
 
+/** Options that hold another node; a word in its place is the name of one, and names no image. */
+const CHILD_OPTIONS = new Set(['file', 'backing', 'data-file', 'image']);
+
 /** Options whose value names no image, or is a secret. */
 const SILENT_OPTIONS = new RegExp(
   `^(?:${[
@@ -42,12 +48,28 @@ const SILENT_OPTIONS = new RegExp(
  * `virStorageSourceNewFromBacking`.
  */
 export function decodeBackingString(text: string, overlayDirectory: string | undefined, evidence: string): Reference[] {
-  const found = decode(text, overlayDirectory, 0);
-  const distinct = new Map(found.map((bare) => [JSON.stringify(bare), bare]));
-  return [...distinct.values()].map((bare) => ({ ...bare, evidence }));
+  return decodeImageName(text, overlayDirectory).map((name) => ({ ...name, evidence }));
 }
 
-function decode(text: string, directory: string | undefined, depth: number): Bare[] {
+/** Decodes like `decodeBackingString`, for names that do not stand in a header. */
+export function decodeImageName(text: string, directory: string | undefined): ImageName[] {
+  return distinct(decode(text, directory, 0));
+}
+
+/**
+ * Decodes a block device in QEMU's JSON, as on its command line. Unlike in a backing string, it is nothing unusual that
+ * no image is named at all. `undefined` when it is not an object, or nested deeper than anything QEMU would open.
+ */
+export function decodeBlockDevice(json: string): ImageName[] | undefined {
+  const nodes = parseBlockNodes(`json:${json}`);
+  return nodes && distinct(nodes.flatMap((node) => decodeNode(node, 0)));
+}
+
+function distinct(names: readonly ImageName[]): ImageName[] {
+  return [...new Map(names.map((name) => [JSON.stringify(name), name])).values()];
+}
+
+function decode(text: string, directory: string | undefined, depth: number): ImageName[] {
   if (text === '') return [];
   if (text.length > MAX_NAME_LENGTH) return [{ kind: 'text', value: text }];
   if (depth > MAX_NESTED_NAMES) return [asText(text)];
@@ -57,11 +79,11 @@ function decode(text: string, directory: string | undefined, depth: number): Bar
 }
 
 /** `undefined` when there is no such protocol: libvirt then takes the name as a path, QEMU refuses it. */
-function decodeProtocol(protocol: string, text: string, depth: number): Bare[] | undefined {
+function decodeProtocol(protocol: string, text: string, depth: number): ImageName[] | undefined {
   const rest = text.slice(protocol.length + 1);
   const family = protocol.replace(/\+.*/u, '');
   if (protocol === 'json') return decodeJson(text, depth);
-  if (DISK_PROTOCOLS.has(protocol)) return [asHostFile(rest, text)];
+  if (DISK_PROTOCOLS.has(protocol)) return asHostFile(rest, text);
   if (protocol === 'fat') return [asDirectory(rest)];
   if (protocol === 'blkdebug' || protocol === 'blkverify') return decodeFilter(rest, depth);
   if (protocol === 'rbd') return [asNetwork('rbd', rbdName(rest)), asText(text)];
@@ -72,25 +94,35 @@ function decodeProtocol(protocol: string, text: string, depth: number): Bare[] |
 }
 
 /** `blkdebug:CONFIG:IMAGE` and `blkverify:RAW:IMAGE`: both names are opened from the process's own directory. */
-function decodeFilter(rest: string, depth: number): Bare[] {
+function decodeFilter(rest: string, depth: number): ImageName[] {
   const split = rest.indexOf(':');
   if (split < 0) return [asText(rest)];
   return [rest.slice(0, split), rest.slice(split + 1)].flatMap((name) => decode(name, undefined, depth + 1));
 }
 
-function decodeJson(text: string, depth: number): Bare[] {
+function decodeJson(text: string, depth: number): ImageName[] {
   const found = parseBlockNodes(text)?.flatMap((node) => decodeNode(node, depth)) ?? [];
   return found.length > 0 ? found : [asText(text)];
 }
 
-function decodeNode(node: BlockNode, depth: number): Bare[] {
+function decodeNode(node: BlockNode, depth: number): ImageName[] {
+  if (node.get('type') === 'unix' && node.has('path')) return [];
   const driver = node.get('driver') ?? '';
   const name = networkName(driver, node);
   if (name !== undefined) return name === '' ? [asNetwork(driver, name)] : [asNetwork(driver, name), asText(name)];
   return [...node].flatMap(([option, value]) => {
-    if (SILENT_OPTIONS.test(option)) return [];
+    if (SILENT_OPTIONS.test(option) || isNodeName(option, value) || isNumber(option, value)) return [];
     return option === 'dir' ? [asDirectory(value)] : decode(value, undefined, depth + 1);
   });
+}
+
+function isNodeName(option: string, value: string): boolean {
+  return CHILD_OPTIONS.has(option) && !/[:/]/u.test(value);
+}
+
+/** Thresholds, timeouts and the like. */
+function isNumber(option: string, value: string): boolean {
+  return option !== 'filename' && /^\d+$/u.test(value);
 }
 
 /** The name as libvirt's `<source protocol= name=>` writes it; `undefined` when the node is no network node. */
@@ -148,28 +180,33 @@ function uriPath(rest: string): string {
   }
 }
 
-function asPath(name: string, directory: string | undefined): Bare {
+function asPath(name: string, directory: string | undefined): ImageName {
   if (name.startsWith('/')) return { kind: 'path', value: name };
   if (directory === undefined) return asText(name);
   return { kind: 'path', value: directory.endsWith('/') ? directory + name : `${directory}/${name}` };
 }
 
-/** `file:NAME`: a relative one starts from the process's own directory, which nobody knows. */
-function asHostFile(name: string, text: string): Bare {
-  return name.startsWith('/') ? { kind: 'path', value: name.replace(/^\/+/u, '/') } : asText(text);
+/**
+ * `file:NAME`: a relative one starts from the process's own directory, which nobody knows. After `file://HOST/` the host
+ * is a directory for QEMU, and nothing that libvirt could open.
+ */
+function asHostFile(name: string, text: string): ImageName[] {
+  if (!name.startsWith('/')) return [asText(text)];
+  const path = { kind: 'path', value: name.replace(/^\/+/u, '/') } as const;
+  return /^\/\/[^/]/u.test(name) ? [path, asText(text)] : [path];
 }
 
 /** The directory of `fat:[floppy:][12:|16:|32:][rw:]DIRECTORY`. */
-function asDirectory(name: string): Bare {
+function asDirectory(name: string): ImageName {
   const directory = name.slice(name.lastIndexOf(':') + 1);
   return directory.startsWith('/') ? { kind: 'dir', value: directory } : asText(name);
 }
 
-function asNetwork(protocol: string, value: string): Bare {
+function asNetwork(protocol: string, value: string): ImageName {
   return { kind: 'network', protocol, value };
 }
 
-function asText(value: string): Bare {
+function asText(value: string): ImageName {
   return { kind: 'text', value: withoutCredentials(value) };
 }
 

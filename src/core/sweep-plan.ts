@@ -40,10 +40,16 @@ export interface SweepPolicy {
   readonly minAgeMs: number;
 }
 
+/** A period that has not passed yet. */
+export interface Wait {
+  readonly kind: 'grace' | 'young';
+  readonly eligibleAt: number;
+}
+
 /** Why a volume stays. */
 export type KeepReason =
   | { readonly kind: 'needed'; readonly need: Need }
-  | { readonly kind: 'grace' | 'young'; readonly eligibleAt: number }
+  | Wait
   | { readonly kind: 'unseen'; readonly blindSpots: readonly BlindSpot[] }
   | { readonly kind: 'volume type' };
 
@@ -98,6 +104,21 @@ export function planSweep(
   ];
 }
 
+/** The periods that have to pass before a volume may go, whatever else is true of it. */
+export function waitsOf(
+  volume: Pick<PoolVolume, 'modifiedAtMs'>,
+  lastNeededAt: number,
+  { now, graceMs, minAgeMs }: SweepPolicy,
+): readonly Wait[] {
+  const waits: readonly (Wait & { readonly periodMs: number })[] = [
+    { kind: 'grace', eligibleAt: lastNeededAt + graceMs, periodMs: graceMs },
+    { kind: 'young', eligibleAt: (volume.modifiedAtMs ?? lastNeededAt) + minAgeMs, periodMs: minAgeMs },
+  ];
+  return waits
+    .filter(({ eligibleAt, periodMs }) => isBefore(now, eligibleAt, periodMs))
+    .map(({ kind, eligibleAt }) => ({ kind, eligibleAt }));
+}
+
 function toDeletion(candidate: SweepCandidate | undefined): readonly Verdict[] {
   return candidate === undefined ? [] : [{ action: 'delete', volume: candidate.volume }];
 }
@@ -115,10 +136,8 @@ function reasonToKeep(
 ): KeepReason | undefined {
   const need = needed.get(node.id);
   if (need !== undefined) return { kind: 'needed', need };
-  const graceEnds = lastNeededAt + policy.graceMs;
-  if (isBefore(policy.now, graceEnds, policy.graceMs)) return { kind: 'grace', eligibleAt: graceEnds };
-  const youthEnds = (volume.modifiedAtMs ?? lastNeededAt) + policy.minAgeMs;
-  if (isBefore(policy.now, youthEnds, policy.minAgeMs)) return { kind: 'young', eligibleAt: youthEnds };
+  const [wait] = waitsOf(volume, lastNeededAt, policy);
+  if (wait !== undefined) return wait;
   if (volume.type !== 'file' && volume.type !== 'block') return { kind: 'volume type' };
   const blindSpots = graph.blindSpots.filter((blindSpot) => concerns(blindSpot, node));
   return blindSpots.length > 0 ? { kind: 'unseen', blindSpots } : undefined;

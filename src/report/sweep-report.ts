@@ -89,8 +89,15 @@ export function chainFields(need: Need): readonly Fields[] {
   }));
 }
 
-/** The error of a sweep that held back deletions because something could not be seen; `undefined` when none was. */
-export function incompleteView(verdicts: readonly Verdict[]): IncompleteViewError | undefined {
+/**
+ * The error of a sweep that held back deletions because something could not be seen; `undefined` when none was.
+ *
+ * @param consequence what that means for the volumes, which are named next
+ */
+export function incompleteView(
+  verdicts: readonly Verdict[],
+  consequence = 'did not delete',
+): IncompleteViewError | undefined {
   const held = verdicts.flatMap((verdict) =>
     verdict.action === 'keep' && verdict.reason.kind === 'unseen' ? [verdict.reason] : [],
   );
@@ -98,7 +105,7 @@ export function incompleteView(verdicts: readonly Verdict[]): IncompleteViewErro
   if (blindSpots.length === 0) return undefined;
   const list = blindSpots.map((blindSpot) => `\n  ${blindSpotText(blindSpot)}`).join('');
   return new IncompleteViewError(
-    `${held.length} unused volume(s) were not deleted, because not everything could be seen:${list}`,
+    `${consequence} ${held.length} unused volume(s), because not everything could be seen:${list}`,
     {
       hint: 'clear the cause of each, then run again',
     },

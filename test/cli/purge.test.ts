@@ -101,7 +101,7 @@ describe('poolkeeper purge', () => {
     await world.define('web1', { path: join(world.root, 'unmounted/web1.qcow2') });
     const run = await world.poolkeeper('purge', '--yes');
     expect(run.status).to.equal(13);
-    expect(run.stderr).to.match(/^poolkeeper: error: nothing was deleted of 2 unused volume\(s\), because/);
+    expect(run.stderr).to.match(/^poolkeeper: error: did not delete 2 unused volume\(s\), because/);
     expect(await world.volumes()).to.have.lengthOf(2);
   });
 

@@ -79,7 +79,7 @@ describe('sync, while an old image is in use', () => {
     expect(blind.status).to.equal(13);
     expect(blind.stdout).not.to.include('deleted');
     expect(blind.stderr).to.match(
-      /^poolkeeper: error: nothing was deleted of 1 unused volume\(s\), because not everything could be seen:\n {2}image \S+\/unmounted\/web1\.qcow2, named by domain web1/,
+      /^poolkeeper: error: did not delete 1 unused volume\(s\), because not everything could be seen:\n {2}image \S+\/unmounted\/web1\.qcow2, named by domain web1/,
     );
     expect(await world.volumes()).to.deep.equal([old, fresh].sort());
     await world.libvirtd.virsh('undefine', 'web1');

@@ -1,4 +1,10 @@
-import { decodeBackingString, decodeJson, isNetworkDriver, type Named } from './backing-string.ts';
+import { decodeBlockDevice, type ImageName } from '../../core/backing-string.ts';
+import { readImageName } from './image-name.ts';
+
+/** Protocols of QEMU whose images are not named by a path alone. */
+const NETWORK_DRIVERS: ReadonlySet<string> = new Set(
+  'nbd rbd iscsi gluster sheepdog ssh nfs vxhs archipelago vitastor blkio curl http https ftp ftps tftp'.split(' '),
+);
 
 /** Options of QEMU whose argument is text for the guest or a label, never a file of the host. */
 const GUEST_OPTIONS: ReadonlySet<string> = new Set(['append', 'name', 'uuid']);
@@ -23,19 +29,23 @@ interface Item {
  * Reads one argument of a hypervisor's command line; `previous` is the one before it, which may be its option. What has
  * the looks of a path but cannot be decoded with certainty brings the whole argument as text.
  */
-export function readArgument(argument: string, previous: string | undefined): readonly Named[] {
+export function readArgument(argument: string, previous: string | undefined): readonly ImageName[] {
   const option = /^--?([\w-]+)$/.exec(previous ?? '')?.[1] ?? '';
   if (GUEST_OPTIONS.has(option)) return [];
-  if (argument.trimStart().startsWith('{')) return decodeJson(argument, argument);
-  if (FILE_OPTIONS.has(option)) return decodeBackingString(argument);
+  if (argument.trimStart().startsWith('{')) return withDoubt(decodeBlockDevice(argument), argument);
+  if (FILE_OPTIONS.has(option)) return readImageName(argument);
   return readItems(splitItems(argument), option, argument);
 }
 
-function readItems(items: readonly Item[], option: string, whole: string): readonly Named[] {
+function readItems(items: readonly Item[], option: string, whole: string): readonly ImageName[] {
   const found = items.flatMap(({ key, value }) => (key === undefined ? readBare(value) : readPair(key, value, option)));
-  const names = found.filter(({ kind }) => kind !== 'text');
-  const isCertain = names.length === found.length && !items.some(mayGoOn);
-  return isCertain ? names : [...names, { kind: 'text', value: whole }];
+  return withDoubt(items.some(mayGoOn) ? [...found, { kind: 'text', value: whole }] : found, whole);
+}
+
+/** What was decoded; and the whole argument, if not all of it was decoded with certainty. */
+function withDoubt(found: readonly ImageName[] | undefined, whole: string): readonly ImageName[] {
+  const names = found?.filter(({ kind }) => kind !== 'text') ?? [];
+  return names.length === found?.length ? names : [...names, { kind: 'text', value: whole }];
 }
 
 /** Only QEMU doubles commas: in other drivers' arguments a path may go on after one. */
@@ -53,23 +63,28 @@ function splitItems(argument: string): readonly Item[] {
   return items[0]?.value === 'socket' ? items.filter(({ key }) => key !== 'path') : items;
 }
 
-function readBare(value: string): readonly Named[] {
+function readBare(value: string): readonly ImageName[] {
   if (value.startsWith('unix:')) return [];
   if (value.startsWith('/')) {
-    const path: Named = { kind: 'path', value };
+    const path: ImageName = { kind: 'path', value };
     return value.includes(':/') ? [path, { kind: 'text', value }] : [path];
   }
   return looksLikePath(value) ? [{ kind: 'text', value }] : [];
 }
 
-function readPair(key: string, value: string, option: string): readonly Named[] {
+function readPair(key: string, value: string, option: string): readonly ImageName[] {
   if (LABEL_KEYS.has(key)) return [];
   if (/(?:^|\.)driver$/.test(key)) return isNetworkDriver(value) ? [{ kind: 'text', value }] : [];
   if (key === 'path' && SHARE_OPTIONS.has(option)) return [{ kind: 'dir', value }];
   // A block device may name another by its node name.
   if (key === 'file' && option === 'blockdev' && !value.includes('/')) return [];
-  if (/^(?:file|(?:.*\.)?filename)$/.test(key)) return decodeBackingString(value);
+  if (/^(?:file|(?:.*\.)?filename)$/.test(key)) return readImageName(value);
   return readBare(value);
+}
+
+/** Whether a driver of QEMU reaches its image by other means than a path on the host. */
+function isNetworkDriver(driver: string): boolean {
+  return NETWORK_DRIVERS.has(driver.split('+')[0] ?? '');
 }
 
 function looksLikePath(value: string): boolean {

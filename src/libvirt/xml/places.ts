@@ -1,17 +1,15 @@
 import { type Attr, Element, Node } from '@xmldom/xmldom';
+import type { ImageName } from '../../core/backing-string.ts';
 import type { DocumentKind, Reference } from '../../core/reference.ts';
-import { decodeBackingString, type Named } from './backing-string.ts';
 import { readArgument } from './command-line.ts';
 import { attributesOf, type Document, refusal } from './document.ts';
 import { createLocator, type Locate } from './evidence.ts';
+import { readImageName } from './image-name.ts';
 import type { Rule, RuleContent } from './rule.ts';
 import { matchRules } from './rule-match.ts';
 
 /** What a place holds: a reference without its evidence. */
-type Content =
-  | Named
-  | { readonly kind: 'volume'; readonly value: string; readonly pool: string }
-  | { readonly kind: 'network'; readonly value: string; readonly protocol: string };
+type Content = ImageName | { readonly kind: 'volume'; readonly value: string; readonly pool: string };
 
 /** A reference, and whether a rule knew its place. */
 interface Finding {
@@ -102,15 +100,15 @@ function previousArgument(element: Element): string | undefined {
   return node?.getAttribute('value') ?? undefined;
 }
 
-function readValue(value: string, content: RuleContent | undefined): readonly Named[] {
+function readValue(value: string, content: RuleContent | undefined): readonly ImageName[] {
   if (value.trim() === '' || content === 'nothing') return [];
   if (content === 'path' || content === 'dir') return [{ kind: content, value }];
-  return content === 'backing' ? decodeBackingString(value) : sweep(value);
+  return content === 'backing' ? readImageName(value) : sweep(value);
 }
 
 /** Takes everything that is an absolute path, for places that no rule knows: newer elements, other drivers' extensions. */
-function sweep(value: string): readonly Named[] {
+function sweep(value: string): readonly ImageName[] {
   const text = value.trim();
   if (text.startsWith('/')) return [{ kind: 'path', value }];
-  return /^(?:json|file|fat|host_device):/.test(text) ? decodeBackingString(text) : [];
+  return /^(?:json|file|fat|host_device):/.test(text) ? readImageName(text) : [];
 }

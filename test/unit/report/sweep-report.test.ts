@@ -136,7 +136,7 @@ describe('the report of a sweep', () => {
     const unseen = { action: 'keep', volume, reason: { kind: 'unseen', blindSpots: [spot] } } as const;
     const error = incompleteView([unseen, unseen]);
     expect([error?.message, error?.hint, error?.exitStatus]).to.deep.equal([
-      'nothing was deleted of 2 unused volume(s), because not everything could be seen:\n  domain web1: no answer; ask again',
+      'did not delete 2 unused volume(s), because not everything could be seen:\n  domain web1: no answer; ask again',
       'clear the cause of each, then run again',
       13,
     ]);

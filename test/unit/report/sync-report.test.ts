@@ -10,10 +10,14 @@ const volumeName = 'x-uvt-b64-x';
 const retire = { action: 'retire', identity, volumeName, replacedBy: 'y', item: {} } as const;
 
 const STEPS: readonly (readonly [SyncStep, plan: string, done: string])[] = [
-  [{ action: 'fetch', image, volumeName }, 'fetch image noble 2 (1.5 KiB)', 'fetched image noble 2 (1.5 KiB)'],
+  [
+    { action: 'fetch', image, volumeName, partial: undefined },
+    'fetch image noble 2 (1.5 KiB)',
+    'fetched image noble 2 (1.5 KiB)',
+  ],
   [{ action: 'offer', image, volumeName }, 'offer image noble 2', 'offered image noble 2'],
   [
-    { action: 'adopt', image, volumeName, otherwise: 'keep' },
+    { action: 'adopt', image, volumeName },
     'check the volume of image noble 2 and offer it',
     'checked and offered image noble 2',
   ],
@@ -50,7 +54,7 @@ function printed(show: (reporter: ReturnType<typeof createReporter>) => void, js
 describe('the report of a sync', () => {
   for (const [step, plan, done] of STEPS) {
     it(`plans: ${plan}`, () => expect(printed((to) => showPlan([step], to))).to.equal(`would ${plan}\n`));
-    it(`says: ${done}`, () => expect(printed((to) => showDone(step, to))).to.equal(`${done}\n`));
+    it(`says: ${done}`, () => expect(printed((to) => showDone(step, undefined, to))).to.equal(`${done}\n`));
     it(`announces ${step.action} only if it takes long`, () => {
       expect(printed((to) => showStart(step, to))).to.equal(step.action === 'fetch' ? `${plan}\n` : '');
     });

@@ -1,16 +1,16 @@
 import { expect } from 'chai';
-import { decodeBackingString, type Named } from '../../../../src/libvirt/xml/backing-string.ts';
+import type { ImageName } from '../../../../src/core/backing-string.ts';
 import { readArgument } from '../../../../src/libvirt/xml/command-line.ts';
 
-function path(value: string): Named {
+function path(value: string): ImageName {
   return { kind: 'path', value };
 }
 
-function text(value: string): Named {
+function text(value: string): ImageName {
   return { kind: 'text', value };
 }
 
-type Row = readonly [option: string, argument: string, expected: readonly Named[]];
+type Row = readonly [option: string, argument: string, expected: readonly ImageName[]];
 
 const ARGUMENTS: readonly Row[] = [
   ['-drive', 'file=/a,if=none', [path('/a')]],
@@ -44,32 +44,10 @@ const ARGUMENTS: readonly Row[] = [
   ['', 'none', []],
 ];
 
-const BACKING: readonly (readonly [text: string, expected: readonly Named[]])[] = [
-  ['[datastore] a:b/c.vmdk', [path('[datastore] a:b/c.vmdk')]],
-  ['rel/a:b', [path('rel/a:b')]],
-  ['file://host/a', [text('file://host/a')]],
-  ['file:rel', [path('rel')]],
-  ['host_device:/dev/vg/lv', [path('/dev/vg/lv')]],
-  ['json:{}', [text('json:{}')]],
-  ['json:"/a"', [path('/a')]],
-  [
-    'json:{"driver":"qcow2","file":{"driver":"file","filename":"/a"},"data-file":{"driver":"file","filename":"/b"}}',
-    [path('/a'), path('/b')],
-  ],
-];
-
 describe('readArgument', () => {
   for (const [option, argument, expected] of ARGUMENTS) {
     it(`reads ${option} ${argument}`, () => {
       expect(readArgument(argument, option)).to.deep.equal(expected);
-    });
-  }
-});
-
-describe('decodeBackingString', () => {
-  for (const [string, expected] of BACKING) {
-    it(`decodes ${string}`, () => {
-      expect(decodeBackingString(string)).to.deep.equal(expected);
     });
   }
 });

@@ -1,0 +1,48 @@
+import type { Argv } from 'yargs';
+import type { CommandContext } from './context.ts';
+import type { Verb } from './options.ts';
+
+/** A command as the command line knows it before it is loaded. */
+export interface Command {
+  readonly name: string;
+  add(parser: Argv, context: CommandContext): void;
+}
+
+/** Every command, in the order of the help text. Its modules are loaded only when it is the one that was asked for. */
+export const COMMANDS: readonly Command[] = [
+  command('sync [filters..]', 'fetch new images, retire old ones, delete what nothing needs', async (context) =>
+    (await import('./sync.ts')).syncCommand(context),
+  ),
+  command('query [filters..]', 'list the images that are offered to new domains', async (context) =>
+    (await import('./query.ts')).queryCommand(context),
+  ),
+  command('why <target>', 'show what needs a volume or file, with the evidence', async (context) =>
+    (await import('./why.ts')).whyCommand(context),
+  ),
+  command('references <files..>', 'print what XML documents of libvirt refer to', async (context) =>
+    (await import('./references.ts')).referencesCommand(context),
+  ),
+  command('orphans', 'list volumes that nothing needs, whoever made them', async (context) =>
+    (await import('./orphans.ts')).orphansCommand(context),
+  ),
+  command('purge', 'withdraw all images and delete those that nothing needs', async (context) =>
+    (await import('./purge.ts')).purgeCommand(context),
+  ),
+  command('keyring', 'add or list the keys that sources are verified with', async (context) =>
+    (await import('./keyring.ts')).keyringCommand(context),
+  ),
+];
+
+function command<T>(usage: string, describe: string, load: (context: CommandContext) => Promise<Verb<T>>): Command {
+  return {
+    name: usage.split(' ')[0] ?? usage,
+    add: (parser, context) => {
+      parser.command({
+        command: usage,
+        describe,
+        builder: async (own: Argv) => (await load(context)).builder(own),
+        handler: async (options) => (await load(context)).handler(options),
+      });
+    },
+  };
+}

@@ -1,0 +1,85 @@
+import { posix } from 'node:path';
+import { decodeVolumeName, identityText } from '../core/identity.ts';
+import { nearNames } from '../core/near-names.ts';
+import { createResolver, type GraphNode } from '../core/use-graph.ts';
+import { NoMatchError, UsageError } from '../errors.ts';
+import { toEdge } from '../gather/draft.ts';
+import { type FileIdentity, localFiles, remoteFiles } from '../gather/file-identity.ts';
+import type { SeenVolume } from '../gather/pool-nodes.ts';
+import { type GatheredGraph, isLocalUri } from '../gather/use-graph.ts';
+
+/** What somebody asks about: a volume, or a file that no pool holds. */
+export interface Subject {
+  readonly node: GraphNode;
+  readonly seen: SeenVolume | undefined;
+}
+
+/**
+ * Finds the volume of a name, of `POOL/NAME`, or with an image: `PRODUCT VERSION`, or the product alone where there is
+ * but one version.
+ *
+ * @throws NoMatchError; UsageError when several fit, with a list of them.
+ */
+export function findVolume(text: string, volumes: readonly SeenVolume[]): Subject {
+  const found = volumes.filter(({ volume }) => namesOf(volume).includes(text));
+  const [first] = found;
+  if (first === undefined) {
+    const near = nearNames(
+      text,
+      volumes.flatMap(({ volume }) => namesOf(volume)),
+    );
+    const hint = near.length > 0 ? `did you mean ${near.map((name) => `'${name}'`).join(' or ')}?` : undefined;
+    throw new NoMatchError(`no volume is called '${text}'`, {
+      hint:
+        hint ??
+        `see 'virsh vol-list POOL'; a volume that was made by other means appears after 'virsh pool-refresh POOL'`,
+    });
+  }
+  if (found.some(({ node }) => node !== first.node)) {
+    const list = found
+      .map(({ volume }) => `\n  ${volume.pool}/${volume.name}`)
+      .sort()
+      .join('');
+    throw new UsageError(`'${text}' may be any of ${found.length} volumes:${list}`, {
+      hint: 'name one as POOL/VOLUME',
+    });
+  }
+  return { node: first.node, seen: first };
+}
+
+/**
+ * Finds the volume or file behind a path, by any of its names. A file that nobody knew yet becomes a node of its own, so
+ * that references to a folder above it are found.
+ *
+ * @throws NoMatchError when nothing is there and nothing is called so.
+ */
+export async function findPath(path: string, gathered: GatheredGraph, uri: string): Promise<Subject> {
+  const files = isLocalUri(uri) ? localFiles() : remoteFiles();
+  const identity = await files.identify(path);
+  const edge = await toEdge({ kind: 'path', value: path, evidence: 'command line' }, 'command line', files);
+  const named = createResolver(gathered.graph.nodes).targets(edge);
+  const node = bestMatch(posix.resolve(path), named) ?? toNode(path, identity);
+  const isNamed = gathered.graph.roots.some((root) =>
+    root.edges.some(({ tokens }) => tokens.some((token) => edge.tokens.includes(token))),
+  );
+  if (named.length === 0 && !isNamed && identity.state === 'missing')
+    throw new NoMatchError(`'${path}' does not exist`);
+  return { node, seen: gathered.volumes.find((seen) => seen.node === node) };
+}
+
+/** A link and its target are two nodes, and a folder that is a volume stands for what lies in it. */
+function bestMatch(path: string, nodes: readonly GraphNode[]): GraphNode | undefined {
+  const files = nodes.filter(({ isDirectory }) => !isDirectory);
+  return nodes.find(({ paths }) => paths[0] === path) ?? files[0] ?? nodes[0];
+}
+
+function toNode(path: string, { tokens, paths, state }: FileIdentity): GraphNode {
+  return { id: path, label: `file ${path}`, tokens, paths, isDirectory: state === 'directory', edges: [] };
+}
+
+function namesOf({ pool, name }: { readonly pool: string; readonly name: string }): readonly string[] {
+  const identity = decodeVolumeName(name);
+  const images =
+    identity === undefined ? [] : [identityText(identity), `${identity.product}:${identity.version}`, identity.product];
+  return [name, `${pool}/${name}`, ...images];
+}

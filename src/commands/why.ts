@@ -1,0 +1,96 @@
+import type { Argv } from 'yargs';
+import { parseDuration } from '../core/duration.ts';
+import { explain, type SweepView } from '../core/explanation.ts';
+import type { SweepPolicy } from '../core/sweep-plan.ts';
+import type { UseGraph } from '../core/use-graph.ts';
+import { gatherPoolView, type PoolView } from '../gather/pool-view.ts';
+import { splitCandidates } from '../gather/sweep-candidates.ts';
+import { type GatheredGraph, gatherUseGraph } from '../gather/use-graph.ts';
+import { createQemuImgInfo } from '../image-format/qemu-img.ts';
+import type { Connection } from '../libvirt/connection.ts';
+import type { StoragePool } from '../libvirt/storage-pool.ts';
+import { showWhy } from '../report/why-report.ts';
+import type { CommandContext } from './context.ts';
+import { findPath, findVolume, type Subject } from './find-subject.ts';
+import type { Verb } from './options.ts';
+import { activePool, pathsOfPool, type PoolsArguments } from './pools.ts';
+import { reporterOf, withConnection } from './session.ts';
+
+interface WhyArguments extends PoolsArguments {
+  readonly target: string;
+  readonly pool: string | undefined;
+  readonly grace: string;
+  readonly minAge: string;
+}
+
+/** `why VOLUME|PATH`: shows everything that keeps a volume. */
+export function whyCommand(context: CommandContext): Verb<WhyArguments> {
+  return {
+    builder: (yargs) => whyOptions(yargs) as Argv<WhyArguments>,
+    handler: (options) => withConnection(options, (connection) => why(context, options, connection)),
+  };
+}
+
+function whyOptions(yargs: Argv): Argv {
+  const period = { type: 'string', requiresArg: true, default: '2h' } as const;
+  return yargs
+    .positional('target', {
+      type: 'string',
+      demandOption: true,
+      describe: 'VOLUME, POOL/VOLUME, "PRODUCT VERSION" or an absolute path, in a pool or not',
+    })
+    .option('pool', { type: 'string', requiresArg: true, describe: 'only look for the volume in this storage pool' })
+    .option('grace', { ...period, describe: 'as for sync' })
+    .option('min-age', { ...period, describe: 'as for sync' });
+}
+
+async function why(context: CommandContext, options: WhyArguments, connection: Connection): Promise<void> {
+  const policy = {
+    now: context.clock.now(),
+    graceMs: parseDuration(options.grace, '--grace'),
+    minAgeMs: parseDuration(options.minAge, '--min-age'),
+  };
+  const gathered = await gatherUseGraph({ connection, qemuImg: createQemuImgInfo(), ownPid: context.pid });
+  const subject = await findSubject(options, gathered, connection);
+  const { node, seen } = subject;
+  const graph = withNode(gathered.graph, subject);
+  const pool = gathered.pools.find(({ name }) => name === seen?.volume.pool);
+  const view = pool === undefined ? undefined : await viewOf(pool, gathered, { context, options });
+  const explanation = explain(node, sweepView({ ...gathered, graph }, view, policy));
+  const record = seen === undefined ? undefined : view?.records.get(seen.volume.name);
+  showWhy({ node, volume: seen?.volume, record, explanation }, reporterOf(context, options));
+}
+
+async function findSubject(
+  { target, pool }: WhyArguments,
+  gathered: GatheredGraph,
+  connection: Connection,
+): Promise<Subject> {
+  if (pool !== undefined) activePool(gathered.pools, pool);
+  if (target.startsWith('/')) return findPath(target, gathered, connection.uri);
+  return findVolume(
+    target,
+    gathered.volumes.filter(({ volume }) => pool === undefined || volume.pool === pool),
+  );
+}
+
+/** The graph with the node in it, should it be one that nobody knew. */
+function withNode(graph: UseGraph, { node }: Subject): UseGraph {
+  return graph.nodes.includes(node) ? graph : { ...graph, nodes: [...graph.nodes, node] };
+}
+
+async function viewOf(
+  pool: StoragePool,
+  gathered: GatheredGraph,
+  { context, options }: { readonly context: CommandContext; readonly options: WhyArguments },
+): Promise<PoolView> {
+  const volumes = gathered.volumes.map(({ volume }) => volume).filter((volume) => volume.pool === pool.name);
+  return gatherPoolView(pool, volumes, pathsOfPool(pool, context, { options, isOnlyPool: true }));
+}
+
+/** What a sweep of the subject's pool would rest on; without a pool, nothing is a candidate. */
+function sweepView(gathered: GatheredGraph, view: PoolView | undefined, policy: SweepPolicy): SweepView {
+  const { graph } = gathered;
+  if (view === undefined) return { graph, candidates: [], causes: new Map(), policy };
+  return { graph, policy, ...splitCandidates(view, gathered, { firstSeenAt: policy.now, isRetired: () => false }) };
+}
