@@ -31,7 +31,8 @@ async function run(argv: readonly string[], context: CommandContext): Promise<Ex
       if (output !== '') context.stdout.write(`${output}\n`);
     });
     return EXIT.done;
-  } catch (error) {
+  } catch (thrown) {
+    const error = toKnownError(thrown);
     const json = argv.includes('--json');
     createReporter({ ...context, json, quiet: false, verbose: false }).error(error);
     return error instanceof PoolkeeperError ? error.exitStatus : EXIT.failure;
@@ -40,7 +41,7 @@ async function run(argv: readonly string[], context: CommandContext): Promise<Ex
 
 function createParser(context: CommandContext): Argv {
   const parser: Argv = commonOptions(yargs());
-  for (const { add } of COMMANDS) add(parser, context);
+  for (const command of COMMANDS) command.add(parser, context);
   return addUnknownCommand(parser)
     .scriptName('poolkeeper')
     .usage('$0 COMMAND [OPTION…]\n\nKeep a libvirt storage pool in step with published cloud images')
@@ -52,10 +53,17 @@ function createParser(context: CommandContext): Argv {
     .wrap(100)
     .exitProcess(false)
     .fail((message, error: Error | undefined) => {
-      // What yargs itself throws, such as a missing value, is the user's mistake as well; its class is not exported.
-      if (error !== undefined && error.name !== 'YError') throw error;
-      throw new UsageError(message.charAt(0).toLowerCase() + message.slice(1), { cause: error, hint: SEE_HELP });
+      throw error ?? usageError(message);
     });
+}
+
+/** What yargs itself throws, such as for a missing value, is the user's mistake as well; its class is not exported. */
+function toKnownError(error: unknown): unknown {
+  return error instanceof Error && error.name === 'YError' ? usageError(error.message, error) : error;
+}
+
+function usageError(complaint: string, cause?: Error): UsageError {
+  return new UsageError(complaint.charAt(0).toLowerCase() + complaint.slice(1), { cause, hint: SEE_HELP });
 }
 
 /** Takes every word that is no command, whatever stands behind it, and says what was probably meant. */

@@ -20,6 +20,8 @@ export interface PoolVolume {
   readonly type: string;
   readonly capacityBytes: bigint;
   readonly allocationBytes: bigint;
+  /** The length of the file; only some pools tell. */
+  readonly lengthBytes: bigint | undefined;
   /** Last change of the content, in milliseconds since the epoch; `undefined` where libvirt does not tell. */
   readonly modifiedAtMs: number | undefined;
 }

@@ -71,12 +71,15 @@ function volumeId({ pool, name }: PoolVolume): string {
   return `${pool}/${name}`;
 }
 
-/** Whether two looks at a volume saw the same bytes, as far as key, size and time can tell. */
+/**
+ * Whether two looks at a volume saw the same bytes, as far as key, size and time can tell. The allocation cannot: file
+ * systems decide on it some time after the bytes were written.
+ */
 function isSameContent(a: PoolVolume, b: PoolVolume): boolean {
   return (
     a.key === b.key &&
     a.capacityBytes === b.capacityBytes &&
-    a.allocationBytes === b.allocationBytes &&
+    a.lengthBytes === b.lengthBytes &&
     a.modifiedAtMs === b.modifiedAtMs
   );
 }

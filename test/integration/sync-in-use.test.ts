@@ -79,7 +79,7 @@ describe('sync, while an old image is in use', () => {
     expect(blind.status).to.equal(13);
     expect(blind.stdout).not.to.include('deleted');
     expect(blind.stderr).to.match(
-      /^poolkeeper: error: did not delete 1 unused volume\(s\), because not everything could be seen:\n {2}image \S+\/unmounted\/web1\.qcow2, named by domain web1/,
+      /^poolkeeper: error: did not delete 1 unused volume\(s\), because not everything could be seen:\n {2}image \S+\/unmounted\/web1\.qcow2: its folder is missing or empty, as if a file system were not mounted; domain web1/,
     );
     expect(await world.volumes()).to.deep.equal([old, fresh].sort());
     await world.libvirtd.virsh('undefine', 'web1');
@@ -124,11 +124,12 @@ describe('sync, while an old image is in use', () => {
     const image = { product: NOBLE, volume: old, version: '20240423' };
     const fetched = { action: 'fetch', product: NOBLE, version: '20240821', volume: fresh };
     const numbers = messages.flatMap((message) => Object.values(message).filter((value) => typeof value === 'number'));
-    const [sizeBytes, , allocationBytes] = numbers;
+    const [sizeBytes, , , allocationBytes] = numbers;
+    const url = `${world.server.url}server/releases/noble/release-20240821/ubuntu-24.04-server-cloudimg-amd64.img`;
     expect(run.stderr).to.equal('');
     expect(messages).to.deep.equal([
       { message_type: 'step_start', ...fetched, size_bytes: sizeBytes },
-      { message_type: 'step_done', ...fetched, size_bytes: sizeBytes },
+      { message_type: 'step_done', ...fetched, size_bytes: sizeBytes, url, held_bytes: 0 },
       { message_type: 'step_done', action: 'retire', ...image },
       { message_type: 'swept', result: 'deleted', pool: 'uvtool', volume: old, allocation_bytes: allocationBytes },
     ]);

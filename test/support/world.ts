@@ -83,7 +83,7 @@ export class World {
 
   /** The words that start a command of this host, for tests that bring their own terminal. */
   commandLine(args: readonly string[]): readonly string[] {
-    return [process.execPath, PROGRAM, ...args, ...this.options];
+    return [process.execPath, PROGRAM, ...this.options, ...args];
   }
 
   /** Options that every command of this host is run with, unless the test says otherwise. */
@@ -196,7 +196,7 @@ export class World {
   startSync(...args: readonly string[]): RunningProgram {
     const source = ['--source', this.server.url, '--keyring', this.keyring];
     const periods = ['--grace', '0', '--min-age', '0'];
-    return startProgram(['sync', ...source, ...periods, ...args, ...this.options], this.root);
+    return startProgram(['sync', ...source, ...periods, ...this.options, ...args], this.root);
   }
 
   /** The names of the volumes in the pool, as libvirt lists them after a refresh. */

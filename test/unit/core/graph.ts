@@ -39,7 +39,7 @@ export function candidate(
   lastNeededAt = 0,
 ): SweepCandidate {
   const path = node.paths[0] ?? '';
-  const size = { capacityBytes: 1n, allocationBytes: 1n, modifiedAtMs: 0 };
+  const size = { capacityBytes: 1n, allocationBytes: 1n, lengthBytes: 1n, modifiedAtMs: 0 };
   return {
     node,
     lastNeededAt,

@@ -26,7 +26,7 @@ const NOTHING: KnownImages = {
 const POLICY = { now: 1000, minAgeMs: 100 };
 
 function volume(name: string, change: Partial<PoolVolume> = {}): PoolVolume {
-  const sizes = { capacityBytes: 1n, allocationBytes: 1n };
+  const sizes = { capacityBytes: 1n, allocationBytes: 1n, lengthBytes: 1n };
   return { pool: 'p', name, key: name, path: `/p/${name}`, type: 'file', ...sizes, modifiedAtMs: 0, ...change };
 }
 

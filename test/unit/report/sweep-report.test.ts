@@ -22,6 +22,7 @@ const volume: PoolVolume = {
   type: 'file',
   capacityBytes: 4096n,
   allocationBytes: 1536n,
+  lengthBytes: 1536n,
   modifiedAtMs: 0,
 };
 const what = "volume 'web1.qcow2' in pool 'uvtool'";
