@@ -6,9 +6,7 @@ import { putRecord, unknownOrigin } from '../execute/environment.ts';
 import { judgePool } from '../gather/judge-pool.ts';
 import { gatherPoolView, type PoolView, volumeNameIn } from '../gather/pool-view.ts';
 import { listVolumes } from '../libvirt/volume.ts';
-import type { Reporter } from '../report/reporter.ts';
 import { reasonText } from '../report/sweep-report.ts';
-import type { Journal } from '../state/journal.ts';
 import { setAside } from '../state/set-aside.ts';
 import type { LockedSession, Session } from './session.ts';
 
@@ -35,17 +33,22 @@ export async function repairState(session: LockedSession): Promise<void> {
       tags: {},
     });
   }
-  await closeIntents(environment.journal, view, reporter);
+  await closeIntents(session, view);
 }
 
 /** Closes what the plan sees by looking at what is there; only of half an image the journal knows more. */
-async function closeIntents(journal: Journal, view: PoolView, reporter: Reporter): Promise<void> {
+async function closeIntents({ environment, reporter }: LockedSession, view: PoolView): Promise<void> {
+  const { journal } = environment;
   const continued = new Set([...partialImages(view, journal.openIntents()).values()].map(({ intentId }) => intentId));
   for (const { id, intent } of journal.openIntents()) {
     if (continued.has(id)) continue;
     reporter.event('detail', `an earlier run was interrupted during ${intent.kind}`, 'recovery', {
       intent: intent.kind,
     });
+    if (intent.kind === 'delete' && !view.managed.has(intent.volumeName)) {
+      const record = view.records.get(intent.volumeName);
+      if (record !== undefined) await putRecord(environment, record, { ...record, status: 'deleted' });
+    }
     await journal.done(id);
   }
 }
