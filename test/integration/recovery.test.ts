@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { appendFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeLine } from '../../src/state/journal-lines.ts';
@@ -32,6 +34,13 @@ describe('recovery', () => {
     expect(await world.sync('--grace', '1h', 'arch=amd64')).to.include({ status: 0, stderr: '' });
     expect((await aftermathOf(world)).records[volumeName]?.status).to.equal('deleted');
     expect(await openIntentsOf(world)).to.deep.equal([]);
+  });
+
+  it('removes what killed runs left of files they were writing', async () => {
+    const stray = join(await stateOf(world), 'records', `.${randomUUID()}.tmp`);
+    await appendFile(stray, '{');
+    await world.sync('arch=amd64');
+    expect(existsSync(stray)).to.equal(false);
   });
 
   async function publish(serial: string): Promise<void> {

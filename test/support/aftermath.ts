@@ -36,7 +36,7 @@ export async function aftermathOf(world: World): Promise<Aftermath> {
 /** The state directory of the host's only pool. */
 export async function stateOf(world: World): Promise<string> {
   const pools = join(world.root, 'state/pools');
-  const [uuid = ''] = await readdir(pools);
+  const [uuid = ''] = await readdir(pools).catch(() => []);
   return join(pools, uuid);
 }
 
