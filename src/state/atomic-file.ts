@@ -66,15 +66,21 @@ export async function removeTemporaryFiles(dir: string): Promise<void> {
 
 /**
  * Reads a whole regular file of at most `maxBytes`; `undefined` when there is none. Never follows a symbolic link and
- * never waits for a fifo.
+ * never waits for a fifo. Of a file that others append to, it reads what was there at the beginning.
  *
  * @throws IntegrityError for anything that is not a regular file or is larger; FailureError when it cannot be read.
  */
-export async function readFileBounded(path: string, maxBytes: number): Promise<BoundedFile | undefined> {
+export async function readFileBounded(
+  path: string,
+  maxBytes: number,
+  { mayGrow = false }: { readonly mayGrow?: boolean } = {},
+): Promise<BoundedFile | undefined> {
   try {
     const handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     try {
-      return await readHandle(handle, path, maxBytes);
+      const { bytes, size, mtimeMs } = await readHandle(handle, path, maxBytes);
+      if (bytes.length > size && !mayGrow) throw new IntegrityError(`cannot read '${path}': it grew while it was read`);
+      return { bytes: bytes.subarray(0, size), mtimeMs };
     } finally {
       await handle.close();
     }
@@ -117,7 +123,11 @@ async function changeGroup(handle: FileHandle, gid: number): Promise<void> {
   }
 }
 
-async function readHandle(handle: FileHandle, path: string, maxBytes: number): Promise<BoundedFile> {
+async function readHandle(
+  handle: FileHandle,
+  path: string,
+  maxBytes: number,
+): Promise<BoundedFile & { readonly size: number }> {
   const stat = await handle.stat();
   if (!stat.isFile()) throw new IntegrityError(`cannot read '${path}': it is not a regular file`);
   const { size, mtimeMs } = stat;
@@ -135,6 +145,5 @@ async function readHandle(handle: FileHandle, path: string, maxBytes: number): P
     length += bytesRead;
     if (bytesRead === 0 || length === buffer.length) break;
   }
-  if (length > size) throw new IntegrityError(`cannot read '${path}': it grew while it was read`);
-  return { bytes: buffer.subarray(0, length), mtimeMs };
+  return { bytes: buffer.subarray(0, length), size, mtimeMs };
 }

@@ -163,7 +163,7 @@ async function compact(path: string, content: JournalContent): Promise<JournalCo
 }
 
 async function readContent(path: string): Promise<JournalContent | undefined> {
-  const file = await readFileBounded(path, MAX_BYTES);
+  const file = await readFileBounded(path, MAX_BYTES, { mayGrow: true });
   return file === undefined ? undefined : decodeJournal(file.bytes, path);
 }
 

@@ -65,6 +65,14 @@ describe('journal', () => {
     expect(await readFile(at('journal'))).to.deep.equal(encodeLine({ type: 'format' }));
   });
 
+  it('can be read while it is written', async () => {
+    const journal = await opened();
+    const id = await journal.begin(FETCH);
+    const notes = Array.from({ length: 300 }, (_, round) => journal.note(id, { round: `${round}` }));
+    for (let round = 0; round < 50; round += 1) expect(await readOpenIntents(at('journal'))).to.have.length(1);
+    await Promise.all(notes);
+  });
+
   it('drops what is done when it is opened and has grown long', async () => {
     const journal = await opened();
     await journal.begin(FETCH);
