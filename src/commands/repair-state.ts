@@ -46,6 +46,10 @@ async function closeIntents(session: LockedSession, view: PoolView): Promise<voi
     if (continued.has(id)) continue;
     const text = `an earlier run was interrupted during ${intent.kind}`;
     session.reporter.event('detail', text, 'recovery', { intent: intent.kind });
+    if (intent.kind === 'delete' && !view.managed.has(intent.volumeName)) {
+      const record = view.records.get(intent.volumeName);
+      if (record !== undefined) await putRecord(session.environment, record, { ...record, status: 'deleted' });
+    }
     await journal.done(id);
   }
 }

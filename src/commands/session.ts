@@ -9,6 +9,7 @@ import { Connection } from '../libvirt/connection.ts';
 import { isNoStoragePool } from '../libvirt/error-codes.ts';
 import { lookupPool, type StoragePool } from '../libvirt/storage-pool.ts';
 import { createReporter, type Reporter } from '../report/reporter.ts';
+import { removeTemporaryFiles } from '../state/atomic-file.ts';
 import { openJournal } from '../state/journal.ts';
 import { acquireLock } from '../state/lock.ts';
 import { removeMetadataStaging } from '../state/metadata-files.ts';
@@ -132,6 +133,7 @@ export async function withLock<T>(
   });
   try {
     await removeMetadataStaging(paths.metadata);
+    for (const dir of [paths.root, paths.records, paths.sources]) await removeTemporaryFiles(dir);
     const journal = await openJournal(paths.journal);
     try {
       const { clock, signal, version } = context;

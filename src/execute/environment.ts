@@ -22,7 +22,7 @@ export interface Environment {
 export async function putRecord(
   environment: Environment,
   known: ImageRecord | undefined,
-  change: Omit<ImageRecord, 'times' | 'reason'> & { readonly reason?: string },
+  change: Omit<ImageRecord, 'times' | 'reason'> & { readonly reason?: string | undefined },
 ): Promise<void> {
   const now = environment.clock.now();
   const isSame = known?.status === change.status;

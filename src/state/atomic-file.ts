@@ -66,16 +66,22 @@ export async function removeTemporaryFiles(dir: string): Promise<void> {
 
 /**
  * Reads a whole regular file of at most `maxBytes`; `undefined` when there is none. Never follows a symbolic link and
- * never waits for a fifo.
+ * never waits for a fifo. Of a file that others append to, it reads what was there at the beginning.
  *
  * @throws IntegrityError for anything that is not a regular file or is larger; FailureError when it cannot be read.
  */
-export async function readFileBounded(path: string, maxBytes: number): Promise<BoundedFile | undefined> {
+export async function readFileBounded(
+  path: string,
+  maxBytes: number,
+  { mayGrow = false }: { readonly mayGrow?: boolean } = {},
+): Promise<BoundedFile | undefined> {
   try {
     // Synchronous: asking the thread pool five times takes ten times as long as reading, and there are thousands of files.
     const fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     try {
-      return readDescriptor(fd, path, maxBytes);
+      const { bytes, size, mtimeMs } = readDescriptor(fd, path, maxBytes);
+      if (bytes.length > size && !mayGrow) throw new IntegrityError(`cannot read '${path}': it grew while it was read`);
+      return { bytes: bytes.subarray(0, size), mtimeMs };
     } finally {
       closeSync(fd);
     }
@@ -118,7 +124,7 @@ async function changeGroup(handle: FileHandle, gid: number): Promise<void> {
   }
 }
 
-function readDescriptor(fd: number, path: string, maxBytes: number): BoundedFile {
+function readDescriptor(fd: number, path: string, maxBytes: number): BoundedFile & { readonly size: number } {
   const stat = fstatSync(fd);
   if (!stat.isFile()) throw new IntegrityError(`cannot read '${path}': it is not a regular file`);
   const { size, mtimeMs } = stat;
@@ -136,6 +142,5 @@ function readDescriptor(fd: number, path: string, maxBytes: number): BoundedFile
     length += bytesRead;
     if (bytesRead === 0 || length === buffer.length) break;
   }
-  if (length > size) throw new IntegrityError(`cannot read '${path}': it grew while it was read`);
-  return { bytes: buffer.subarray(0, length), mtimeMs };
+  return { bytes: buffer.subarray(0, length), size, mtimeMs };
 }

@@ -1,26 +1,28 @@
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import type { JournalIntent, JournalNotes, OpenIntent } from '../core/journal.ts';
-import { FailureError } from '../errors.ts';
+import { FailureError, NoSpaceError } from '../errors.ts';
 import { readFileBounded, writeFileAtomic } from './atomic-file.ts';
 import { fileError } from './file-error.ts';
 import { decodeJournal, encodeLine, type JournalContent, type JournalEntry } from './journal-lines.ts';
 
 const MAX_BYTES = 64 * 1024 * 1024;
+/** A journal in which something stays open for long is rewritten beyond this. */
+const COMPACT_BYTES = 1024 * 1024;
 const FILE_MODE = 0o640;
 const HEADER = encodeLine({ type: 'format' });
 const EMPTY: JournalContent = { open: new Map(), lastId: 0, wholeBytes: HEADER.length };
 
 /**
  * Opens the journal of a pool for writing, and makes it if it is not there. What a crash tore at its end is cut off, and
- * it is emptied when nothing in it is open. Only for the holder of the pool's lock.
+ * it is emptied when nothing in it is open. What is done is dropped from one that has grown long. Only for the holder of the pool's lock.
  *
  * @throws IntegrityError naming file and line when it is damaged: set it aside; FailureError for a newer format.
  */
 export async function openJournal(path: string): Promise<Journal> {
   const found = await readContent(path);
   if (found === undefined || found.wholeBytes === 0) await writeFileAtomic(path, HEADER, { mode: FILE_MODE });
-  const content = found !== undefined && found.open.size > 0 ? found : EMPTY;
+  const content = found !== undefined && found.open.size > 0 ? await compact(path, found) : EMPTY;
   const handle = await openFile(path);
   try {
     // What stays is a beginning of what was there, so this is atomic, and needs no space on a disk that may be full.
@@ -143,8 +145,25 @@ export class Journal {
   }
 }
 
+/** On a full disk a long journal is better than none. */
+async function compact(path: string, content: JournalContent): Promise<JournalContent> {
+  if (content.wholeBytes <= COMPACT_BYTES) return content;
+  const entries = [...content.open.values()].flatMap(({ id, intent, notes }) => [
+    encodeLine({ type: 'begin', id, intent }),
+    encodeLine({ type: 'note', id, data: notes }),
+  ]);
+  const bytes = Buffer.concat([HEADER, ...entries]);
+  try {
+    await writeFileAtomic(path, bytes, { mode: FILE_MODE });
+    return decodeJournal(bytes, path);
+  } catch (error) {
+    if (error instanceof NoSpaceError) return content;
+    throw error;
+  }
+}
+
 async function readContent(path: string): Promise<JournalContent | undefined> {
-  const file = await readFileBounded(path, MAX_BYTES);
+  const file = await readFileBounded(path, MAX_BYTES, { mayGrow: true });
   return file === undefined ? undefined : decodeJournal(file.bytes, path);
 }
 

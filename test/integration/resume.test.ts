@@ -208,8 +208,8 @@ describe('an interrupted transfer', () => {
   /** All that the server sends has been written when nothing more of the volume changes; libvirt writes 1 MiB at a time. */
   async function isStalled(afterBytes: number): Promise<boolean> {
     if (imageRequests()[0]?.bytes !== afterBytes) return false;
-    const { blocks } = await stat(world.volumePath(RELEASE, SERIAL));
-    return blocks * 512 >= afterBytes - MIB;
+    const volume = await stat(world.volumePath(RELEASE, SERIAL)).catch(() => undefined);
+    return volume !== undefined && volume.blocks * 512 >= afterBytes - MIB;
   }
 
   async function heldBytes(): Promise<number> {

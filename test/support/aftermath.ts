@@ -36,7 +36,7 @@ export async function aftermathOf(world: World): Promise<Aftermath> {
 /** The state directory of the host's only pool. */
 export async function stateOf(world: World): Promise<string> {
   const pools = join(world.root, 'state/pools');
-  const [uuid = ''] = await filesIn(pools);
+  const [uuid = ''] = await readdir(pools).catch(() => []);
   return join(pools, uuid);
 }
 
@@ -60,6 +60,8 @@ export async function until(holds: () => boolean | Promise<boolean>, timeoutMs =
   }
 }
 
+/** Directories are left out: uvtool does not look into them, and a killed run leaves its staging directory. */
 async function filesIn(path: string): Promise<readonly string[]> {
-  return (await readdir(path).catch(() => [])).toSorted((a, b) => (a < b ? -1 : 1));
+  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
 }

@@ -65,6 +65,28 @@ describe('journal', () => {
     expect(await readFile(at('journal'))).to.deep.equal(encodeLine({ type: 'format' }));
   });
 
+  it('can be read while it is written', async () => {
+    const journal = await opened();
+    const id = await journal.begin(FETCH);
+    const notes = Array.from({ length: 300 }, (_, round) => journal.note(id, { round: `${round}` }));
+    for (let round = 0; round < 50; round += 1) expect(await readOpenIntents(at('journal'))).to.have.length(1);
+    await Promise.all(notes);
+  });
+
+  it('drops what is done when it is opened and has grown long', async () => {
+    const journal = await opened();
+    await journal.begin(FETCH);
+    await journal.begin(RETIRE);
+    for (let round = 0; round < 12; round += 1) await journal.note(1, { [`note ${round}`]: 'x'.repeat(100_000) });
+    await journal.note(1, Object.fromEntries(Array.from({ length: 12 }, (_, round) => [`note ${round}`, 'y'])));
+    const open = journal.openIntents();
+    const reopened = await opened();
+    const bytes = (await readFile(at('journal'))).length;
+    expect({ open: reopened.openIntents(), isShort: bytes < 1000 }).to.deep.equal({ open, isShort: true });
+    expect(await reopened.begin(PUBLISH)).to.equal(3);
+    expect(await readOpenIntents(at('journal'))).to.have.length(3);
+  });
+
   it('has nothing open where no file is, and reading makes none', async () => {
     expect(await readOpenIntents(at('journal'))).to.deep.equal([]);
     expect(await stat(at('journal')).catch(() => 'absent')).to.equal('absent');
