@@ -200,7 +200,7 @@ describe('an interrupted transfer', () => {
   async function interrupt(signal: NodeJS.Signals, afterBytes: number, notedBytes?: number): Promise<Run> {
     world.server.fault(DISK, { kind: 'stall', afterBytes }, { times: 1 });
     const run = world.startSync('arch=amd64');
-    await until(async () => (notedBytes === undefined ? isStalled(afterBytes) : (await heldBytes()) === notedBytes));
+    await until(async () => (notedBytes === undefined ? isStalled(afterBytes) : isNoted(notedBytes)));
     run.kill(signal);
     return run.ended;
   }
@@ -210,6 +210,12 @@ describe('an interrupted transfer', () => {
     if (imageRequests()[0]?.bytes !== afterBytes) return false;
     const volume = await stat(world.volumePath(RELEASE, SERIAL)).catch(() => undefined);
     return volume !== undefined && volume.blocks * 512 >= afterBytes - MIB;
+  }
+
+  /** The note comes before the volume. */
+  async function isNoted(bytes: number): Promise<boolean> {
+    const volume = await stat(world.volumePath(RELEASE, SERIAL)).catch(() => undefined);
+    return volume !== undefined && (await heldBytes()) === bytes;
   }
 
   async function heldBytes(): Promise<number> {
