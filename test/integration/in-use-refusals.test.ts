@@ -1,140 +1,15 @@
 import { expect } from 'chai';
-import { lstat, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, copyFile, lstat, mkdir, rename, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { qemuImg } from '../support/qemu.ts';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { BLIND_SPOTS } from '../support/scenario-blind-spots.ts';
 import { disk, fateOf, fileDisk, openStages, type Stage } from '../support/scenario.ts';
 import { type Run, runProgram, World } from '../support/world.ts';
 
-/** Something that hides an overlay, what is said of it, and how an administrator clears it. */
-interface BlindSpot {
-  readonly title: string;
-  readonly says: (stage: Stage) => string;
-  readonly remedy: (stage: Stage) => string;
-  hide(stage: Stage): Promise<void>;
-  clear(stage: Stage): Promise<void>;
-}
-
-const inactivePool = (type: string, source: string): BlindSpot => ({
-  title: `an inactive ${type} pool`,
-  says: ({ key }) => `storage pool '${key}': it is not active`,
-  remedy: ({ key }) => `virsh pool-start ${key}`,
-  hide: async (stage) => {
-    const target = `<target><path>${stage.outside}</path></target>`;
-    const xml = `<pool type='${type}'><name>${stage.key}</name><source>${source}</source>${target}</pool>`;
-    await stage.virsh(`pool-define ${await stage.file('pool.xml', xml)}`);
-  },
-  clear: async (stage) => {
-    await stage.virsh(`pool-undefine ${stage.key}`);
-  },
-});
-
-const inPool = ({ pool, key }: Stage): string => join(pool, `${key}.img`);
-
-const BLIND_SPOTS: readonly BlindSpot[] = [
-  inactivePool('netfs', "<host name='192.0.2.1'/><dir path='/export'/><format type='nfs'/>"),
-  inactivePool('fs', "<device path='/dev/disk/by-label/nowhere'/>"),
-  inactivePool('logical', '<name>vg0</name>'),
-  {
-    title: 'an inactive dir pool whose directory is missing',
-    says: ({ key }) => `storage pool '${key}': it is not active`,
-    remedy: ({ key }) => `virsh pool-undefine ${key}`,
-    hide: async (stage) => {
-      await stage.virsh(`pool-define-as ${stage.key} dir --target ${stage.outside}/missing`);
-    },
-    clear: async (stage) => {
-      await stage.virsh(`pool-undefine ${stage.key}`);
-    },
-  },
-  {
-    title: 'a disk whose folder is missing',
-    says: ({ outside }) => `image ${outside}/mnt/top.qcow2: its folder is missing or empty`,
-    remedy: ({ outside }) => `mount the file system that holds ${outside}/mnt/top.qcow2`,
-    hide: async (stage) => {
-      await stage.define({ devices: fileDisk(join(stage.outside, 'mnt/top.qcow2')) });
-    },
-    clear: async (stage) => {
-      await mkdir(join(stage.outside, 'mnt'));
-      await stage.image(join(stage.outside, 'mnt/top.qcow2'));
-    },
-  },
-  {
-    title: 'a disk whose folder is empty, like a place where nothing is mounted',
-    says: ({ outside }) => `image ${outside}/mnt/top.qcow2: its folder is missing or empty`,
-    remedy: () => 'or remove the reference to it',
-    hide: async (stage) => {
-      await mkdir(join(stage.outside, 'mnt'));
-      await stage.define({ devices: fileDisk(join(stage.outside, 'mnt/top.qcow2')) });
-    },
-    clear: async (stage) => {
-      await stage.virsh(`undefine ${stage.domain()}`);
-    },
-  },
-  {
-    title: 'a base that an overlay names in a folder that is missing',
-    says: ({ outside }) => `image ${outside}/mnt/base.qcow2: its folder is missing or empty`,
-    remedy: ({ outside }) => `mount the file system that holds ${outside}/mnt/base.qcow2`,
-    hide: async (stage) => {
-      await stage.overlay(inPool(stage), join(stage.outside, 'mnt/base.qcow2'));
-    },
-    clear: (stage) => rm(inPool(stage)),
-  },
-  {
-    title: 'a link into a folder that is missing',
-    says: (stage) => `link ${inPool(stage)}: it leads to ${stage.outside}/mnt/top.qcow2`,
-    remedy: () => 'or remove the link',
-    hide: (stage) => symlink(join(stage.outside, 'mnt/top.qcow2'), inPool(stage)),
-    clear: (stage) => rm(inPool(stage)),
-  },
-  {
-    title: 'a volume of a pool that nobody knows any more',
-    says: () => "volume 'top.qcow2' in pool 'gone': there is no such pool",
-    remedy: () => "define the pool 'gone' again",
-    hide: async (stage) => {
-      await stage.define({ devices: disk("pool='gone' volume='top.qcow2'", { type: 'volume' }) });
-    },
-    clear: async (stage) => {
-      await stage.virsh(`undefine ${stage.domain()}`);
-    },
-  },
-  {
-    title: 'an image with a broken header',
-    says: ({ key }) => `volume uvtool/${key}.img: qcow2 header is malformed`,
-    remedy: () => 'repair or remove the image',
-    hide: (stage) =>
-      writeFile(inPool(stage), Buffer.concat([Buffer.from('QFI\xfb\0\0\0\x02', 'latin1'), Buffer.alloc(600)])),
-    clear: (stage) => rm(inPool(stage)),
-  },
-  {
-    title: 'an image that only qemu-img can read, without qemu-img',
-    says: ({ key }) => `volume uvtool/${key}.img: cannot inspect`,
-    remedy: () => "install it, e.g. 'apt-get install qemu-utils'",
-    hide: async (stage) => {
-      await qemuImg('create', '-q', '-f', 'vhdx', inPool(stage), '1M');
-    },
-    clear: () => Promise.resolve(),
-  },
-  {
-    title: 'a save image with broken XML',
-    says: ({ key }) => `volume uvtool/${key}.img, saved-domain header: cannot read the XML document`,
-    remedy: () => 'look at the document with virsh',
-    hide: async (stage) => writeFile(inPool(stage), saveImage("<domain><name>x</name><devices><disk type='file'>")),
-    clear: (stage) => rm(inPool(stage)),
-  },
-  {
-    title: 'a saved state that libvirt cannot read',
-    says: (stage) => `domain '${stage.domain()}': managed save XML: cannot read`,
-    remedy: (stage) => `virsh managedsave-dumpxml ${stage.domain()}`,
-    hide: async (stage) => {
-      await stage.start({ devices: fileDisk(await stage.image(join(stage.outside, 'disk'))) });
-      await stage.virsh(`managedsave ${stage.domain()}`);
-      const saved = join(stage.world.libvirtd.root, 'config/libvirt/qemu/save', `${stage.domain()}.save`);
-      await writeFile(saved, 'not a saved state');
-    },
-    clear: async (stage) => {
-      await stage.virsh(`managedsave-remove ${stage.domain()}`);
-    },
-  },
-];
+const PROGRAM = fileURLToPath(new URL('../../../bin/poolkeeper.js', import.meta.url));
 
 describe('sync that cannot see everything', () => {
   let world: World;
@@ -179,7 +54,7 @@ describe('sync that cannot see everything', () => {
   for (const [index, { title, says, remedy }] of BLIND_SPOTS.entries()) {
     it(`names ${title}, and what would clear it`, () => {
       const stage = stages[index] ?? expect.fail('no stage');
-      const line = blind.stderr.split('\n').find((text) => text.includes(says(stage)));
+      const line = blind.stderr.split('\n').find((candidate) => candidate.includes(says(stage)));
       expect(line, blind.stderr).to.include(remedy(stage));
     });
   }
@@ -203,6 +78,39 @@ describe('sync that cannot see everything', () => {
       PATH: '/nowhere',
     });
   }
+});
+
+describe('sync by a user who may not read everything', () => {
+  let world: World;
+  let stage: Stage;
+
+  before(async () => {
+    world = await World.start();
+    await world.createPool();
+    const image = await world.image('noble');
+    await world.publish([{ release: 'noble', arch: 'amd64', versions: [{ serial: '20240821', image }] }]);
+    [stage = expect.fail('no stage')] = await openStages(world, 1);
+    await stage.twin();
+  });
+  after(() => world.stop());
+
+  it('names an overlay and a folder that it cannot read, and collects once it can', async () => {
+    const overlay = await stage.overlay(join(stage.outside, 'top'), '/nowhere-else/base');
+    await stage.image(join(stage.outside, 'closed'));
+    const closed = [overlay, join(stage.pool, 'closed.d')];
+    await mkdir(join(stage.pool, 'closed.d'));
+    for (const path of closed) await chmod(path, 0);
+    await stage.define({ devices: fileDisk(overlay) });
+    const run = await syncAsDaemonUser(world);
+    expect(run.status).to.equal(13);
+    expect(run.stderr).to.match(new RegExp(`file ${overlay}: cannot open image .*; make it readable`));
+    expect(run.stderr).to.match(new RegExp(`folder ${stage.pool}/closed.d: it cannot be read: .*; make it readable`));
+    expect((await fateOf(stage)).collected).to.deep.equal([]);
+    await stage.image(overlay);
+    for (const path of closed) await chmod(path, 0o755);
+    expect(await syncAsDaemonUser(world)).to.include({ status: 0, stderr: '' });
+    expect((await fateOf(stage)).uncollected).to.deep.equal([]);
+  });
 });
 
 describe('sync beside images that are gone for good', () => {
@@ -276,10 +184,20 @@ describe('sync into a pool that libvirt cannot refresh', () => {
   });
 });
 
-function saveImage(xml: string): Buffer {
-  const header = Buffer.alloc(92);
-  header.write('LibvirtQemudSave');
-  header.writeUInt32LE(2, 16);
-  header.writeUInt32LE(xml.length + 1, 20);
-  return Buffer.concat([header, Buffer.from(`${xml}\0`)]);
+/** Runs sync as the user of the daemon, who is not root even where the tests are. */
+async function syncAsDaemonUser(world: World): Promise<Run> {
+  const home = await world.libvirtd.poolDir('home');
+  const keyring = join(home, 'keyring.gpg');
+  await copyFile(world.keyring, keyring);
+  await chmod(keyring, 0o644);
+  const places = ['--state-dir', `${home}/state`, '--cache-dir', `${home}/cache`, '--metadata-dir', `${home}/metadata`];
+  const source = ['--source', world.server.url, '--keyring', keyring, '--grace', '0', '--min-age', '0'];
+  const connect = ['--connect', world.libvirtd.uri, '--allow-mass-removal'];
+  const isRoot = process.getuid?.() === 0;
+  const user = isRoot ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
+  const [command, ...args] = [...user, process.execPath, PROGRAM, 'sync', 'arch=amd64'];
+  const child = spawn(command, [...args, ...source, ...connect, ...places], { cwd: home });
+  const exit = once(child, 'exit');
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  return { status: Number((await exit)[0]), stdout, stderr };
 }
