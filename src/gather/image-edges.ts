@@ -45,6 +45,12 @@ const NOTHING: ImageInspection = {
   savedDomainXml: undefined,
 };
 
+/**
+ * What a document has that may name something: an element for it, a text or value that begins like a path or an image
+ * name, a pair of attributes, or anything that hides text.
+ */
+const LEAD = /<(?:backingStore|device|!)|[>'"]\s*(?:\/(?!>)|&|(?:json|file|fat|host_device):)|\b(?:pool|protocol)=/;
+
 /** What the image behind a node names in its header. An image that vanished meanwhile names nothing. */
 export async function readHeader(node: DraftNode, sight: ImageSight): Promise<FoundReferences> {
   const inspection = await inspectContent(node, sight);
@@ -57,6 +63,13 @@ export async function readHeader(node: DraftNode, sight: ImageSight): Promise<Fo
     rawImages: saved?.rawImages ?? new Set(),
     blindSpots: [...doubt, ...(saved?.blindSpots ?? [])],
   };
+}
+
+/** What a volume's XML names. Most name nothing but themselves, and are not worth parsing. */
+export function readVolumeXml(document: string, xml: string): FoundReferences {
+  const others = xml.replace(/<key>[^<]*<\/key>/, '').replace(/<target>\s*<path>[^<]*<\/path>/, '');
+  if (LEAD.test(others)) return readXml(document, xml);
+  return { document, references: [], rawImages: new Set(), blindSpots: [] };
 }
 
 /** What an XML document names; a document that cannot be read is a blind spot. */

@@ -4,7 +4,7 @@ import type { Connection } from '../libvirt/connection.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import { Draft, type DraftNode, linkSameFiles, toEdge } from './draft.ts';
 import { type FileIdentifier, localFiles, remoteFiles } from './file-identity.ts';
-import { type FoundReferences, type ImageSight, readHeader, readXml, volumesOf } from './image-edges.ts';
+import { type FoundReferences, type ImageSight, readHeader, readVolumeXml, readXml, volumesOf } from './image-edges.ts';
 import { type Inventory, listInventory } from './inventory.ts';
 import { openFileRoots } from './open-files.ts';
 import { draftPool, type SeenVolume } from './pool-nodes.ts';
@@ -72,7 +72,7 @@ export async function drawGraph(
       : [];
   const roots = [...(await domainRoots(inventory, sight)), ...(await poolRoots(pools, sight)), ...holders];
   for (const { volume, node } of volumes) {
-    await addEdges(node, readXml(`${node.label}, XML`, volume.xml), sight);
+    await addEdges(node, readVolumeXml(`${node.label}, XML`, volume.xml), sight);
   }
   for (const root of roots) await draftTargets(root.edges, sight);
   await exploreImages(sight);

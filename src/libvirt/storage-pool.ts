@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { LibvirtError } from '../errors.ts';
 import { hasNumber, isNoStoragePool, VIR_ERR } from './error-codes.ts';
 import { withList, withPool } from './handles.ts';
 import { elementsAt, escapeXml, parseXml, textAt } from './xml-text.ts';
@@ -104,11 +105,27 @@ export function setPoolAutostart(connection: Connection, name: string, isAutosta
   );
 }
 
-/** Reads the pool anew from storage. When that fails, libvirt STOPS the pool. */
+/**
+ * Reads the pool anew from storage.
+ *
+ * @throws LibvirtError when that fails. libvirt may have STOPPED the pool then; the message says so.
+ */
 export function refreshPool(connection: Connection, name: string): Promise<void> {
-  return act(connection, name, (lane, pool) =>
-    whenNotBusy(lane, pool, () => lane.call(`refresh pool '${name}'`, lane.native.storagePoolRefresh, pool, 0)),
-  );
+  return act(connection, name, async (lane, pool) => {
+    try {
+      await whenNotBusy(lane, pool, () => lane.call(`refresh pool '${name}'`, lane.native.storagePoolRefresh, pool, 0));
+    } catch (error) {
+      if (error instanceof LibvirtError && !(await isActive(lane, pool))) throw stoppedByRefresh(name, error);
+      throw error;
+    }
+  });
+}
+
+function stoppedByRefresh(name: string, cause: LibvirtError): LibvirtError {
+  const { virErrorNumber, virErrorDomain } = cause;
+  const hint = `mend what the message names, then start the pool again with 'virsh pool-start ${name}'`;
+  const message = `cannot refresh pool '${name}', and libvirt has stopped it: ${cause.message}`;
+  return new LibvirtError(message, { cause, virErrorNumber, virErrorDomain, hint });
 }
 
 /** A pool of type `dir`, as `virsh pool-define-as NAME dir --target PATH` writes it; libvirt chooses the mode (0711). */

@@ -1,5 +1,5 @@
 import { copyFile, lstat, mkdir, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { encodeMetadataName } from '../../src/core/identity.ts';
 import { createQcow2 } from './qemu.ts';
 import type { World } from './world.ts';
@@ -17,6 +17,7 @@ export interface Scenario {
 export interface Fate {
   readonly lost: readonly string[];
   readonly uncollected: readonly string[];
+  readonly collected: readonly string[];
 }
 
 /** What a scenario's domain has beyond what every domain has. */
@@ -156,10 +157,17 @@ export function volumeName(product: string, role: string, version: string): stri
   return encodeMetadataName({ product: `com.example:${product}:${role}`, version });
 }
 
+/** Makes room for scenarios on a host. */
+export async function openStages(world: World, count: number): Promise<readonly Stage[]> {
+  await createQcow2(join(world.root, 'template.qcow2'), { sizeBytes: IMAGE_BYTES });
+  const stages = Array.from({ length: count }, (_, index) => new Stage(world, `s${index}x`));
+  for (const stage of stages) await stage.prepare();
+  return stages;
+}
+
 /** Builds scenarios in the pool of a host, some at a time. */
 export async function buildAll(world: World, scenarios: readonly Scenario[]): Promise<readonly Stage[]> {
-  await createQcow2(join(world.root, 'template.qcow2'), { sizeBytes: IMAGE_BYTES });
-  const stages = scenarios.map((_, index) => new Stage(world, `s${index}x`));
+  const stages = await openStages(world, scenarios.length);
   const waiting = scenarios.map((scenario, index) => ({ scenario, stage: stages[index] }));
   const failures: string[] = [];
   const work = async (): Promise<void> => {
@@ -174,7 +182,6 @@ export async function buildAll(world: World, scenarios: readonly Scenario[]): Pr
 
 async function build(scenario: Scenario, stage: Stage): Promise<readonly string[]> {
   try {
-    await stage.prepare();
     await scenario.build(stage);
     return [];
   } catch (error) {
@@ -184,10 +191,11 @@ async function build(scenario: Scenario, stage: Stage): Promise<readonly string[
 
 /** Looks at the disk, not at what anybody says. */
 export async function fateOf({ needed, twins }: Stage): Promise<Fate> {
-  const [keptNeeded, keptTwins] = [await existing(needed), await existing(twins)];
+  const there = new Set([...(await existing(needed)), ...(await existing(twins))]);
   return {
-    lost: needed.filter((path) => !keptNeeded.includes(path)).map((path) => basename(path)),
-    uncollected: keptTwins,
+    lost: needed.filter((path) => !there.has(path)),
+    uncollected: twins.filter((path) => there.has(path)),
+    collected: twins.filter((path) => !there.has(path)),
   };
 }
 

@@ -1,0 +1,151 @@
+import { expect } from 'chai';
+import { appendFile, chmod, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { SweepOutcome, Verdict } from '../../src/core/sweep-plan.ts';
+import { executeSweep, type Sweeper } from '../../src/execute/sweep.ts';
+import { judgePool } from '../../src/gather/judge-pool.ts';
+import { gatherUseGraph } from '../../src/gather/use-graph.ts';
+import { createQemuImgInfo } from '../../src/image-format/qemu-img.ts';
+import { Connection } from '../../src/libvirt/connection.ts';
+import { lookupPool, refreshPool } from '../../src/libvirt/storage-pool.ts';
+import { openJournal } from '../../src/state/journal.ts';
+import { ensurePoolStateDirs, poolStatePaths } from '../../src/state/paths.ts';
+import { fileDisk, openStages, type Stage } from '../support/scenario.ts';
+import { World } from '../support/world.ts';
+
+const POLICY = { now: Date.now(), graceMs: 0, minAgeMs: 0 };
+
+describe('a sweep while the host changes', () => {
+  let world: World;
+  let stages: Stage[];
+  let stage: Stage;
+  let connection: Connection;
+
+  before(async () => {
+    world = await World.start();
+    await world.createPool();
+    stages = [...(await openStages(world, 8))];
+    connection = await Connection.open(world.libvirtd.uri, { lanes: 4 });
+  });
+  beforeEach(() => {
+    stage = stages.shift() ?? expect.fail('no stage');
+  });
+  afterEach(async () => {
+    for (const path of [...stage.needed, ...stage.twins]) await rm(path, { force: true });
+  });
+  after(async () => {
+    await connection.close();
+    await world.stop();
+  });
+
+  it('spares the chain of a domain that was defined after the plan was made', async () => {
+    const base = await stage.keep('base');
+    const top = await stage.overlay(stage.keepPath('top'), base);
+    const twin = await stage.twin();
+    const define = () => stage.define({ devices: fileDisk(top) });
+    expect(await sweep({ beforeRejudge: define })).to.deep.equal([spared(top), spared(base), deleted(twin)].sort());
+  });
+
+  it('spares what an overlay needs that was made after the plan, in a pool or named by a new domain', async () => {
+    const [inPool, outside] = [await stage.keep('one'), await stage.keep('two')];
+    const make = async (): Promise<void> => {
+      await stage.overlay(join(stage.pool, `${stage.key}.qcow2`), inPool);
+      const top = await stage.overlay(join(stage.outside, 'top'), outside);
+      await stage.define({ devices: fileDisk(top) });
+    };
+    expect(await sweep({ beforeRejudge: make })).to.deep.equal([spared(inPool), spared(outside)].sort());
+  });
+
+  it('spares the base of an overlay that changed just before it was to go', async () => {
+    const base = await stage.keep('base');
+    const middle = await stage.overlay(stage.keepPath('middle'), base);
+    const top = await stage.overlay(stage.twinPath('top'), middle);
+    const change = () => appendFile(middle, 'written by a domain that was faster');
+    expect(await sweep({ afterDelete: change })).to.deep.equal([deleted(top), spared(middle), spared(base)].sort());
+  });
+
+  it('spares the base of an overlay that cannot be deleted', async () => {
+    const base = await stage.keep('base');
+    const middle = await stage.overlay(stage.keepPath('middle'), base);
+    const top = await stage.overlay(stage.twinPath('top'), middle);
+    const protect = () => chmod(stage.pool, 0o555);
+    const outcomes = await sweep({ afterDelete: protect });
+    await chmod(stage.pool, 0o755);
+    expect(outcomes).to.deep.equal([deleted(top), `failed ${basename(middle)}`, spared(base)].sort());
+    expect(await sweep({})).to.deep.equal([deleted(middle), deleted(base)].sort());
+  });
+
+  it('goes on when volumes vanish under its hands', async () => {
+    const [one, two] = [await stage.twin('one'), await stage.twin('two')];
+    const outcomes = await sweep({ beforeRejudge: () => rm(one) });
+    expect(outcomes).to.deep.equal([spared(one), deleted(two)].sort());
+  });
+
+  it('gathers without an error while domains, pools and images come and go', async () => {
+    const names = Array.from({ length: 40 }, (_, index) => `${stage.key}-${index}`);
+    const folder = await world.libvirtd.poolDir(stage.key);
+    await stage.image(join(folder, 'stays.img'));
+    const commands: string[] = [];
+    for (const name of names) {
+      const devices = fileDisk(await stage.image(join(folder, `${name}.img`)));
+      commands.push(`define ${await stage.xml({ name, devices })}`);
+      commands.push(`pool-define-as ${name} dir --target ${await world.libvirtd.poolDir(name)}`, `pool-start ${name}`);
+    }
+    await stage.virsh(...commands);
+    const removal = stage.virsh(
+      ...names.flatMap((name) => [`pool-destroy ${name}`, `undefine ${name}`, `pool-undefine ${name}`]),
+    );
+    const files = Promise.all(names.map((name) => rm(join(folder, `${name}.img`))));
+    const domains: number[] = [];
+    do {
+      const { graph } = await gatherUseGraph({ connection, qemuImg: createQemuImgInfo() });
+      expect(graph.blindSpots).to.deep.equal([]);
+      domains.push(graph.roots.filter(({ label }) => label.startsWith(`domain ${stage.key}`)).length);
+    } while (domains.at(-1) !== 0);
+    await Promise.all([removal, files]);
+  });
+
+  interface Disturbance {
+    readonly beforeRejudge?: () => Promise<unknown>;
+    readonly afterDelete?: () => Promise<unknown>;
+  }
+
+  /** Plans, lets something happen, and executes; returns what became of each volume. */
+  async function sweep({ beforeRejudge, afterDelete }: Disturbance): Promise<readonly string[]> {
+    await refreshPool(connection, 'uvtool');
+    const pool = await lookupPool(connection, 'uvtool');
+    const paths = poolStatePaths({ stateDir: join(world.root, 'state'), pool, metadataDir: world.metadata });
+    await ensurePoolStateDirs(paths, process.geteuid?.() ?? 0);
+    const judge = async (only?: ReadonlySet<string>): Promise<readonly Verdict[]> => {
+      const scope = only === undefined ? {} : { only };
+      return (await judgePool({ connection, pool, paths, qemuImg: createQemuImgInfo() }, POLICY, scope)).verdicts;
+    };
+    const planned = await judge();
+    await beforeRejudge?.();
+    const journal = await openJournal(paths.journal);
+    const sweeper: Sweeper = {
+      environment: { connection, journal, signal: new AbortController().signal },
+      rejudge: judge,
+      afterDelete: async () => {
+        await afterDelete?.();
+      },
+    };
+    try {
+      return (await executeSweep(planned, sweeper)).map(describeOutcome).sort();
+    } finally {
+      await journal.close();
+    }
+  }
+});
+
+function describeOutcome({ result, volume }: SweepOutcome): string {
+  return `${result} ${volume.name}`;
+}
+
+function spared(path: string): string {
+  return `spared ${basename(path)}`;
+}
+
+function deleted(path: string): string {
+  return `deleted ${basename(path)}`;
+}
