@@ -20,16 +20,16 @@ export interface GatheredGraph {
 export interface GraphSight {
   readonly connection: Connection;
   readonly qemuImg: QemuImgInfo;
-  /** Of poolkeeper itself, which is no user of the files that it reads. */
-  readonly ownPid: number;
+  /** Of poolkeeper itself, which is no user of the files that it reads. `undefined`: do not ask the kernel who holds files. */
+  readonly ownPid: number | undefined;
 }
 
 /** How images are read, and on which host. */
 export interface HostSight extends ImageSight {
   /** Whether the paths in the inventory are paths of this host. */
   readonly isLocal: boolean;
-  /** As in `GraphSight`; without it the kernel is not asked who holds files open. */
-  readonly ownPid?: number;
+  /** As in `GraphSight`. */
+  readonly ownPid?: number | undefined;
 }
 
 interface Sight extends ImageSight {

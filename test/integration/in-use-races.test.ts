@@ -98,7 +98,7 @@ describe('a sweep while the host changes', () => {
     const files = Promise.all(names.map((name) => rm(join(folder, `${name}.img`))));
     const domains: number[] = [];
     do {
-      const { graph } = await gatherUseGraph({ connection, qemuImg: createQemuImgInfo() });
+      const { graph } = await gatherUseGraph({ connection, qemuImg: createQemuImgInfo(), ownPid: undefined });
       expect(graph.blindSpots).to.deep.equal([]);
       domains.push(graph.roots.filter(({ label }) => label.startsWith(`domain ${stage.key}`)).length);
     } while (domains.at(-1) !== 0);
@@ -118,7 +118,9 @@ describe('a sweep while the host changes', () => {
     await ensurePoolStateDirs(paths, process.geteuid?.() ?? 0);
     const judge = async (only?: ReadonlySet<string>): Promise<readonly Verdict[]> => {
       const scope = only === undefined ? {} : { only };
-      return (await judgePool({ connection, pool, paths, qemuImg: createQemuImgInfo() }, POLICY, scope)).verdicts;
+      return (
+        await judgePool({ connection, pool, paths, qemuImg: createQemuImgInfo(), ownPid: undefined }, POLICY, scope)
+      ).verdicts;
     };
     const planned = await judge();
     await beforeRejudge?.();

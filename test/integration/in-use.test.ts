@@ -43,7 +43,7 @@ describe('sync beside domains that need images', () => {
 
   it('keeps every file in the pool that the kernel says a QEMU has open', async () => {
     const connection = await Connection.open(world.libvirtd.uri);
-    const { graph } = await gatherUseGraph({ connection, qemuImg: createQemuImgInfo() });
+    const { graph } = await gatherUseGraph({ connection, qemuImg: createQemuImgInfo(), ownPid: undefined });
     await connection.close();
     const needs = mark(graph, createResolver(graph.nodes), new Map());
     const needed = new Set(graph.nodes.flatMap(({ id, paths }) => (needs.has(id) ? paths : [])));
