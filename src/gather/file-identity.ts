@@ -23,7 +23,7 @@ export interface FileIdentifier {
 }
 
 type Look = (path: string, bytes: Buffer) => Promise<FileIdentity>;
-type Status = BigIntStats | 'missing' | 'unreadable';
+type Status = BigIntStats | 'other' | 'missing' | 'unreadable';
 
 /** Looks at what a path leads to, links followed. */
 type StatusOf = (path: Buffer) => Promise<Status>;
@@ -31,8 +31,13 @@ type StatusOf = (path: Buffer) => Promise<Status>;
 /** Longer paths cannot be opened (limits.h). */
 const PATH_MAX = 4096;
 
-/** By these codes the system says that nobody can open the path, not only that we cannot. */
-const ABSENT = new Set<unknown>(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG']);
+/** What the system's refusals mean. By the last two codes nobody can open the path; every other one is about us alone. */
+const REFUSALS: ReadonlyMap<unknown, 'missing' | 'other'> = new Map([
+  ['ENOENT', 'missing'],
+  ['ENOTDIR', 'missing'],
+  ['ELOOP', 'other'],
+  ['ENAMETOOLONG', 'other'],
+]);
 
 /**
  * Looks at paths on this host. A reference is compared by the path as written, by its real path, by inode and by device
@@ -99,7 +104,8 @@ async function statusOf(path: Buffer): Promise<Status> {
   try {
     return await stat(path, { bigint: true });
   } catch (error) {
-    return isAbsent(error) ? 'missing' : 'unreadable';
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    return REFUSALS.get(code) ?? 'unreadable';
   }
 }
 
@@ -154,9 +160,4 @@ function kindOf(status: BigIntStats): 'file' | 'directory' | 'other' {
 function normalised(path: string): string {
   const plain = posix.normalize(path);
   return plain.length > 1 && plain.endsWith('/') ? plain.slice(0, -1) : plain;
-}
-
-/** Every other code says that the path could not be seen, which is not the same. */
-function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && ABSENT.has(error.code);
 }

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
-import { appendFile, chmod, rm } from 'node:fs/promises';
+import { access, appendFile, chmod, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { SweepOutcome, Verdict } from '../../src/core/sweep-plan.ts';
+import { LibvirtError } from '../../src/errors.ts';
 import { executeSweep, type Sweeper } from '../../src/execute/sweep.ts';
 import { judgePool } from '../../src/gather/judge-pool.ts';
 import { gatherUseGraph } from '../../src/gather/use-graph.ts';
@@ -10,6 +11,7 @@ import { Connection } from '../../src/libvirt/connection.ts';
 import { lookupPool, refreshPool } from '../../src/libvirt/storage-pool.ts';
 import { openJournal } from '../../src/state/journal.ts';
 import { ensurePoolStateDirs, poolStatePaths } from '../../src/state/paths.ts';
+import { rejection } from '../support/rejection.ts';
 import { fileDisk, openStages, type Stage } from '../support/scenario.ts';
 import { World } from '../support/world.ts';
 
@@ -103,6 +105,13 @@ describe('a sweep while the host changes', () => {
       domains.push(graph.roots.filter(({ label }) => label.startsWith(`domain ${stage.key}`)).length);
     } while (domains.at(-1) !== 0);
     await Promise.all([removal, files]);
+  });
+
+  it('deletes nothing when libvirt goes away after the plan was made', async () => {
+    const twin = await stage.twin();
+    const error = await rejection(sweep({ beforeRejudge: () => world.libvirtd.kill9() }));
+    expect(error).to.be.instanceOf(LibvirtError);
+    await access(twin);
   });
 
   interface Disturbance {
