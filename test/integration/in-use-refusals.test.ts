@@ -196,7 +196,9 @@ async function syncAsDaemonUser(world: World): Promise<Run> {
   const isRoot = process.getuid?.() === 0;
   const user = isRoot ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
   const [command, ...args] = [...user, process.execPath, PROGRAM, 'sync', 'arch=amd64'];
-  const child = spawn(command, [...args, ...source, ...connect, ...places], { cwd: home });
+  // The coverage of this process goes where that user may not write.
+  const env = { PATH: process.env['PATH'], HOME: home, NODE_V8_COVERAGE: '' };
+  const child = spawn(command, [...args, ...source, ...connect, ...places], { cwd: home, env });
   const exit = once(child, 'exit');
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
   return { status: Number((await exit)[0]), stdout, stderr };
