@@ -66,9 +66,9 @@ export async function fetchImage(fetch: Fetch, environment: Environment): Promis
 }
 
 /** A volume on its way is visible to everybody. Once somebody uses it, it is left to the sweep. */
-async function removeUnused(volume: ArrivingVolume, { assertUnused }: Fetch): Promise<void> {
+async function removeUnused(volume: ArrivingVolume, fetch: Fetch): Promise<void> {
   try {
-    await assertUnused();
+    await fetch.assertUnused();
   } catch (error) {
     if (error instanceof InUseError) return;
     throw error;
