@@ -3,7 +3,7 @@ import yargs, { type Argv } from 'yargs';
 import { COMMANDS } from './commands/commands.ts';
 import { type CommandContext, STANDARD_INPUT } from './commands/context.ts';
 import { commonOptions } from './commands/options.ts';
-import { nearMatches } from './core/near-match.ts';
+import { nearNames } from './core/near-names.ts';
 import { EXIT, type ExitStatus, InterruptedError, PoolkeeperError, UsageError } from './errors.ts';
 import { createReporter } from './report/reporter.ts';
 
@@ -75,7 +75,7 @@ function addUnknownCommand(parser: Argv): Argv {
     ({ word }) => {
       if (word === undefined) throw new UsageError('name a command', { hint: SEE_HELP });
       const names = COMMANDS.map(({ name }) => name);
-      const [near] = nearMatches(word, names);
+      const [near] = nearNames(word, names);
       throw new UsageError(`there is no command '${word}'`, {
         hint: near === undefined ? SEE_HELP : `did you mean '${near}'?`,
       });

@@ -75,11 +75,12 @@ export async function openSession(
   connection: Connection,
 ): Promise<Session> {
   const pool = await lookupUsablePool(connection, options.pool);
-  const paths = statePathsOf(context, options, pool);
+  const pathsOf = (any: StoragePool): PoolStatePaths => statePathsOf(context, options, any);
   return {
     connection,
     pool,
-    paths,
+    paths: pathsOf(pool),
+    pathsOf,
     context,
     reporter: reporterOf(context, options),
     qemuImg: createQemuImgInfo(),
@@ -110,10 +111,11 @@ export async function lookupUsablePool(connection: Connection, name: string): Pr
   return pool;
 }
 
+/** A metadata directory that the user names is that of the command's own pool. */
 function statePathsOf(context: CommandContext, options: PoolArguments, pool: StoragePool): PoolStatePaths {
   const { metadataDir } = options;
-  const stateDir = stateDirOf(context, options);
-  return poolStatePaths({ stateDir, pool, ...(metadataDir === undefined ? {} : { metadataDir }) });
+  const isMeant = metadataDir !== undefined && pool.name === options.pool;
+  return poolStatePaths({ stateDir: stateDirOf(context, options), pool, ...(isMeant ? { metadataDir } : {}) });
 }
 
 /** Takes the pool's lock for the time of `use`; the lock dies with the process. */

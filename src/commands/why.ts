@@ -3,6 +3,7 @@ import { parseDuration } from '../core/duration.ts';
 import { explain, type SweepView } from '../core/explanation.ts';
 import type { SweepPolicy } from '../core/sweep-plan.ts';
 import type { UseGraph } from '../core/use-graph.ts';
+import { causesElsewhere } from '../gather/other-pools.ts';
 import { gatherPoolView, type PoolView } from '../gather/pool-view.ts';
 import { splitCandidates } from '../gather/sweep-candidates.ts';
 import { type GatheredGraph, gatherUseGraph } from '../gather/use-graph.ts';
@@ -10,6 +11,7 @@ import { createQemuImgInfo } from '../image-format/qemu-img.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import { showWhy } from '../report/why-report.ts';
+import type { PoolStatePaths } from '../state/paths.ts';
 import type { CommandContext } from './context.ts';
 import { findPath, findVolume, type Subject } from './find-subject.ts';
 import type { Verb } from './options.ts';
@@ -55,8 +57,11 @@ async function why(context: CommandContext, options: WhyArguments, connection: C
   const { node, seen } = subject;
   const graph = withNode(gathered.graph, subject);
   const pool = gathered.pools.find(({ name }) => name === seen?.volume.pool);
-  const view = pool === undefined ? undefined : await viewOf(pool, gathered, { context, options });
-  const explanation = explain(node, sweepView({ ...gathered, graph }, view, policy));
+  const pathsOf = (any: StoragePool): PoolStatePaths =>
+    pathsOfPool(any, context, { options, isOnlyPool: any.name === pool?.name });
+  const view = pool === undefined ? undefined : await viewOf(pool, gathered, pathsOf(pool));
+  const elsewhere = pool === undefined ? new Map<string, string>() : await causesElsewhere(pool, gathered, pathsOf);
+  const explanation = explain(node, sweepView({ ...gathered, graph }, { view, elsewhere, policy }));
   const record = seen === undefined ? undefined : view?.records.get(seen.volume.name);
   showWhy({ node, volume: seen?.volume, record, explanation }, reporterOf(context, options));
 }
@@ -79,18 +84,26 @@ function withNode(graph: UseGraph, { node }: Subject): UseGraph {
   return graph.nodes.includes(node) ? graph : { ...graph, nodes: [...graph.nodes, node] };
 }
 
-async function viewOf(
-  pool: StoragePool,
-  gathered: GatheredGraph,
-  { context, options }: { readonly context: CommandContext; readonly options: WhyArguments },
-): Promise<PoolView> {
+async function viewOf(pool: StoragePool, gathered: GatheredGraph, paths: PoolStatePaths): Promise<PoolView> {
   const volumes = gathered.volumes.map(({ volume }) => volume).filter((volume) => volume.pool === pool.name);
-  return gatherPoolView(pool, volumes, pathsOfPool(pool, context, { options, isOnlyPool: true }));
+  return gatherPoolView(pool, volumes, paths);
 }
 
 /** What a sweep of the subject's pool would rest on; without a pool, nothing is a candidate. */
-function sweepView(gathered: GatheredGraph, view: PoolView | undefined, policy: SweepPolicy): SweepView {
+function sweepView(
+  gathered: GatheredGraph,
+  {
+    view,
+    elsewhere,
+    policy,
+  }: {
+    readonly view: PoolView | undefined;
+    readonly elsewhere: ReadonlyMap<string, string>;
+    readonly policy: SweepPolicy;
+  },
+): SweepView {
   const { graph } = gathered;
   if (view === undefined) return { graph, candidates: [], causes: new Map(), policy };
-  return { graph, policy, ...splitCandidates(view, gathered, { firstSeenAt: policy.now, isRetired: () => false }) };
+  const facts = { firstSeenAt: policy.now, isRetired: () => false, elsewhere };
+  return { graph, policy, ...splitCandidates(view, gathered, facts) };
 }

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
+import { identityText } from '../core/identity.ts';
 import type { ImageRecord } from '../core/record.ts';
 import type { WantedImage } from '../core/selection.ts';
-import { IntegrityError } from '../errors.ts';
+import { IntegrityError, TrustError } from '../errors.ts';
+import { checkDownloadedHeader, DOWNLOAD_HEAD_BYTES } from '../image-format/download-check.ts';
 import { downloadVolume } from '../libvirt/stream.ts';
 import { type Environment, putRecord, unknownOrigin } from './environment.ts';
 import { offerImage } from './offer-image.ts';
@@ -14,44 +16,55 @@ export interface Adoption {
 }
 
 /**
- * Takes over a volume of which nothing is known but its name, if its content is exactly what the source describes.
+ * Takes over a volume of which nothing is known but its name, if its content is exactly what the source describes, and as
+ * harmless as that of a download has to be.
  *
- * @throws IntegrityError when it is not; the record then says so, and the volume is not offered.
+ * @throws IntegrityError, TrustError when it is not; the record then says so, and the volume is not offered.
  */
 export async function adoptImage(adoption: Adoption, environment: Environment): Promise<void> {
   const { image, volumeName, source, record } = adoption;
   const { identity, tags, path, sizeBytes, digest, signer } = image;
-  const found = await digestOfVolume(volumeName, image, environment);
-  if (found !== digest.hex) {
-    const reason = `the content of volume '${volumeName}' is not what the source describes`;
-    await putRecord(environment, record, {
-      volumeName,
-      identity,
-      tags,
-      status: 'killed',
-      reason,
-      provenance: unknownOrigin('unknown'),
-    });
-    throw new IntegrityError(reason, {
-      expected: digest.hex,
-      found,
-      hint: 'it stays until nothing needs it; then it is deleted and fetched anew',
-    });
+  const draft = { volumeName, identity, tags };
+  try {
+    await checkContent(image, volumeName, environment);
+  } catch (error) {
+    if (!(error instanceof IntegrityError) && !(error instanceof TrustError)) throw error;
+    const provenance = unknownOrigin('unknown');
+    await putRecord(environment, record, { ...draft, status: 'killed', reason: error.message, provenance });
+    throw error;
   }
   const provenance = { source, itemPath: path, sizeBytes, digest, signer, broughtBy: 'adopted' };
-  await putRecord(environment, record, { volumeName, identity, tags, status: 'active', provenance });
+  await putRecord(environment, record, { ...draft, status: 'active', provenance });
   await offerImage(image, environment);
 }
 
-/** The digest of a volume's bytes; the empty string as soon as there are more than there should be. */
-async function digestOfVolume(volumeName: string, image: WantedImage, environment: Environment): Promise<string> {
-  const hash = createHash(image.digest.algorithm);
-  let bytes = 0n;
-  for await (const chunk of downloadVolume(environment.connection, environment.poolName, volumeName)) {
-    environment.signal.throwIfAborted();
+async function checkContent(image: WantedImage, volumeName: string, environment: Environment): Promise<void> {
+  const { identity, sizeBytes, digest } = image;
+  const { hex, head } = await readContent(volumeName, image, environment);
+  if (hex !== digest.hex) {
+    throw new IntegrityError(`the content of volume '${volumeName}' is not what the source describes`, {
+      expected: digest.hex,
+      found: hex,
+      hint: 'it stays until nothing needs it; then it is deleted and fetched anew',
+    });
+  }
+  checkDownloadedHeader(head, { name: identityText(identity), sizeBytes });
+}
+
+/** The first bytes of a volume and the digest of all; it is the empty string as soon as there are more than there should be. */
+async function readContent(
+  volumeName: string,
+  { digest, sizeBytes }: WantedImage,
+  { connection, poolName, signal }: Environment,
+): Promise<{ readonly hex: string; readonly head: Uint8Array }> {
+  const hash = createHash(digest.algorithm);
+  let [bytes, head] = [0n, Buffer.alloc(0)];
+  for await (const chunk of downloadVolume(connection, poolName, volumeName)) {
+    signal.throwIfAborted();
     bytes += BigInt(chunk.length);
-    if (bytes > image.sizeBytes) return '';
+    if (bytes > sizeBytes) break;
+    if (head.length < DOWNLOAD_HEAD_BYTES) head = Buffer.concat([head, chunk]);
     hash.update(chunk);
   }
-  return bytes === image.sizeBytes ? hash.digest('hex') : '';
+  return { hex: bytes === sizeBytes ? hash.digest('hex') : '', head };
 }

@@ -68,9 +68,8 @@ export class ArrivingVolume {
     return openCheckpointedUpload({ connection, poolName, volumeName, offset, sizeBytes, onHeld });
   }
 
-  /** Removes the volume, of which nobody was ever told. */
+  /** Removes the volume. Nothing may use it. */
   async remove(): Promise<void> {
-    if (!this.#exists) return;
     const { connection, poolName } = this.#environment;
     try {
       await deleteVolume(connection, poolName, this.#arrival.volumeName);

@@ -1,7 +1,7 @@
 import { isSameDigest, type PartialImage } from '../core/partial-image.ts';
 import type { ImageRecord } from '../core/record.ts';
 import type { WantedImage } from '../core/selection.ts';
-import { IntegrityError, NoSpaceError, TrustError } from '../errors.ts';
+import { InUseError, IntegrityError, NoSpaceError, TrustError } from '../errors.ts';
 import { DOWNLOAD_HEAD_BYTES } from '../image-format/download-check.ts';
 import { isConnectionLost } from '../libvirt/error-codes.ts';
 import { removeMetadataFile } from '../state/metadata-files.ts';
@@ -26,6 +26,8 @@ export interface Fetch {
   readonly retries: number;
   /** Ask proxies for a fresh copy. */
   readonly bypassCaches: boolean;
+  /** @throws InUseError when something uses what has arrived. */
+  assertUnused(): Promise<void>;
 }
 
 /**
@@ -33,7 +35,8 @@ export interface Fetch {
  * (`saving`), volume, bytes with notes of how far they are, record (`active`), metadata file, done. Until the last but one
  * nobody is offered the image; a volume whose record is `saving` is continued by the next run.
  *
- * @throws IntegrityError, TrustError, NoSpaceError; then neither volume nor metadata is left.
+ * @throws IntegrityError, TrustError, NoSpaceError; then neither volume nor metadata is left, unless somebody uses the
+ * volume already.
  * @throws SourceError, LibvirtError, InterruptedError; then what has arrived stays for the next run.
  */
 export async function fetchImage(fetch: Fetch, environment: Environment): Promise<TransferredImage> {
@@ -50,7 +53,7 @@ export async function fetchImage(fetch: Fetch, environment: Environment): Promis
     transferred = await transferPatiently(fetch, volume, environment);
   } catch (error) {
     const status = statusAfter(error, volume);
-    if (status !== 'saving') await volume.remove();
+    if (status !== 'saving' && volume.exists) await removeUnused(volume, fetch);
     const reason = error instanceof Error ? { reason: error.message } : {};
     await putRecord(environment, record, { ...draft, status, ...reason });
     if (status !== 'saving') await environment.journal.done(intentId);
@@ -60,6 +63,17 @@ export async function fetchImage(fetch: Fetch, environment: Environment): Promis
   await offerImage(image, environment);
   await environment.journal.done(intentId);
   return transferred;
+}
+
+/** A volume on its way is visible to everybody. Once somebody uses it, it is left to the sweep. */
+async function removeUnused(volume: ArrivingVolume, fetch: Fetch): Promise<void> {
+  try {
+    await fetch.assertUnused();
+  } catch (error) {
+    if (error instanceof InUseError) return;
+    throw error;
+  }
+  await volume.remove();
 }
 
 /** Goes on after libvirtd was restarted; failures of the network have been borne already. */

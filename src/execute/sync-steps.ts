@@ -138,10 +138,14 @@ async function adopt({ image, volumeName }: Step<'adopt'>, { environment, record
 async function fetch(step: Step<'fetch'>, run: SyncRun): Promise<TransferredImage> {
   const { image, volumeName, partial } = step;
   const { source, retries, bypassCaches, environment } = run;
-  if (partial !== undefined) await run.assertUnused(volumeName);
+  const assertUnused = () => run.assertUnused(volumeName);
+  if (partial !== undefined) await assertUnused();
   const record = run.records.get(volumeName);
   const urls = run.urlsOf(image);
-  return fetchImage({ image, volumeName, source, record, partial, urls, retries, bypassCaches }, environment);
+  return fetchImage(
+    { image, volumeName, source, record, partial, urls, retries, bypassCaches, assertUnused },
+    environment,
+  );
 }
 
 async function retire(

@@ -48,14 +48,15 @@ export class Draft {
     return known;
   }
 
-  /** Whether a node goes by one of these tokens. */
+  /** Whether a node goes by one of these tokens. One that only has the same base name may be another file. */
   knows(tokens: readonly Token[]): boolean {
-    return tokens.some((token) => this.#tokens.has(token));
+    return tokens.some((token) => !token.startsWith('name:') && this.#tokens.has(token));
   }
 
   miss(...blindSpots: readonly BlindSpot[]): void {
     for (const blindSpot of blindSpots) {
-      if (!this.#blindSpots.has(blindSpot.what)) this.#blindSpots.set(blindSpot.what, blindSpot);
+      const key = JSON.stringify([blindSpot.what, blindSpot.holder]);
+      if (!this.#blindSpots.has(key)) this.#blindSpots.set(key, blindSpot);
     }
   }
 }

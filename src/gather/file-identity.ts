@@ -1,6 +1,7 @@
 import { type BigIntStats } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { posix } from 'node:path';
+import { baseNameToken } from '../core/reference-tokens.ts';
 import type { Token } from '../core/use-graph.ts';
 
 /** What a path on this host stands for. */
@@ -49,12 +50,15 @@ export function localFiles(): FileIdentifier {
   return memoised((path, bytes) => lookAt(path, bytes, statusOfFolder));
 }
 
-/** For a libvirt on another host: paths can only be compared as text. */
+/**
+ * For a libvirt on another host: paths can only be compared as text. Links in their folders cannot be seen, so files of one
+ * name may be the same.
+ */
 export function remoteFiles(): FileIdentifier {
   return memoised((path) => {
     const paths = [...new Set([path, normalised(path)])];
     return Promise.resolve({
-      tokens: paths.flatMap(pathTokens),
+      tokens: [...paths.flatMap(pathTokens), baseNameToken(normalised(path))],
       paths,
       state: 'unreadable',
       entry: normalised(path),

@@ -1,6 +1,7 @@
 import { planSweep, type SweepPolicy, type Verdict } from '../core/sweep-plan.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import type { PoolStatePaths } from '../state/paths.ts';
+import { causesElsewhere } from './other-pools.ts';
 import { gatherPoolView, type PoolView } from './pool-view.ts';
 import { splitCandidates } from './sweep-candidates.ts';
 import { gatherUseGraph, type GraphSight } from './use-graph.ts';
@@ -9,6 +10,8 @@ import { gatherUseGraph, type GraphSight } from './use-graph.ts';
 export interface PoolToJudge extends GraphSight {
   readonly pool: StoragePool;
   readonly paths: PoolStatePaths;
+  /** Where the state of any pool of the host lies. */
+  readonly pathsOf: (pool: StoragePool) => PoolStatePaths;
 }
 
 /** What is to become of every managed volume that is not offered, with the view that the verdicts rest on. */
@@ -33,6 +36,7 @@ export async function judgePool(target: PoolToJudge, policy: SweepPolicy, scope:
   const view = await gatherPoolView(target.pool, volumes, target.paths);
   const { candidates, causes } = splitCandidates(view, gathered, {
     firstSeenAt: policy.now,
+    elsewhere: await causesElsewhere(target.pool, gathered, target.pathsOf),
     isRetired: (name) => retired === 'all' || retired.has(name),
   });
   const judged = only === undefined ? candidates : candidates.filter(({ volume }) => only.has(volume.name));

@@ -14,16 +14,23 @@ export interface CandidateSplit {
 /** Statuses in which an image only waits for its volume to go. */
 const DISCARDED: ReadonlySet<ImageStatus> = new Set<ImageStatus>(['pending_delete', 'killed', 'deleted']);
 
+/** What else speaks for or against a volume. */
+interface SplitFacts {
+  readonly firstSeenAt: number;
+  /** Whether to judge the volume of this name as if nobody were offered it. */
+  readonly isRetired: (name: string) => boolean;
+  /** Why files stay that another pool shows as well, by node id. */
+  readonly elsewhere: ReadonlyMap<string, string>;
+}
+
 /**
  * Parts the volumes of the view's pool. A volume is a candidate when it is managed and nobody is offered it; volumes
  * without a record, and those that are taken out of the offer only now, count from `firstSeenAt`.
- *
- * @param isRetired whether to judge the volume of this name as if nobody were offered it.
  */
 export function splitCandidates(
   view: PoolView,
   gathered: GatheredGraph,
-  { firstSeenAt, isRetired }: { readonly firstSeenAt: number; readonly isRetired: (name: string) => boolean },
+  { firstSeenAt, isRetired, elsewhere }: SplitFacts,
 ): CandidateSplit {
   const candidates: SweepCandidate[] = [];
   const causes = new Map<string, string>();
@@ -34,7 +41,7 @@ export function splitCandidates(
     const cause =
       managed === undefined
         ? `volume ${volume.pool}/${volume.name} is not managed`
-        : causeToStay(managed, view, isRetiredNow);
+        : (elsewhere.get(node.id) ?? causeToStay(managed, view, isRetiredNow));
     const lastNeededAt = isRetiredNow ? firstSeenAt : neededAt(volume.name, view, firstSeenAt);
     if (cause === undefined) candidates.push({ volume, node, lastNeededAt });
     else causes.set(node.id, cause);
@@ -47,7 +54,12 @@ function neededAt(volumeName: string, view: PoolView, firstSeenAt: number): numb
   return times === undefined ? firstSeenAt : Math.max(times.lastNeededAt, times.statusSince);
 }
 
-function causeToStay({ volume, identity }: ManagedVolume, view: PoolView, isRetired: boolean): string | undefined {
+/** Why a managed volume stays even if nothing needs it; `undefined` when it is garbage as far as its pool is concerned. */
+export function causeToStay(
+  { volume, identity }: ManagedVolume,
+  view: PoolView,
+  isRetired = false,
+): string | undefined {
   const key = identityText(identity);
   const unknown = view.unknown.get(key) ?? damageOf(key, view);
   if (unknown !== undefined || isRetired) return unknown;

@@ -80,9 +80,12 @@ export async function drawGraph(
   return { graph: { nodes: draft.nodes, roots, blindSpots: draft.blindSpots }, volumes, pools };
 }
 
-/** A URI without a host name, as in `qemu:///system` or `qemu+unix:///session?socket=…`, is about this host. */
+/**
+ * A URI without a host name, as in `qemu:///system` or `qemu+unix:///session?socket=…`, is about this host. Where the
+ * command of `qemu+ext:///system?command=…` leads, nobody knows.
+ */
 export function isLocalUri(uri: string): boolean {
-  return /^[a-z0-9+-]+:\/\/\//i.test(uri);
+  return /^[a-z0-9-]+(?:\+(?!ext:)[a-z0-9]+)?:\/\/\//i.test(uri);
 }
 
 async function domainRoots({ domains }: Inventory, sight: Sight): Promise<readonly GraphRoot[]> {

@@ -3,7 +3,7 @@ import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { decodeVolumeName } from '../../src/core/identity.ts';
 import { writeMetadataFile } from '../../src/state/metadata-files.ts';
 import { aftermathOf, sha256Of } from '../support/aftermath.ts';
-import { qemuImg } from '../support/qemu.ts';
+import { createQcow2, qemuImg } from '../support/qemu.ts';
 import { World } from '../support/world.ts';
 
 const SERIAL = '20240821';
@@ -50,6 +50,17 @@ describe('a volume that poolkeeper did not bring', () => {
     await world.sync('--allow-mass-removal', 'arch=amd64');
     expect(await world.sync('arch=amd64')).to.include({ status: 0 });
     expect((await aftermathOf(world)).volumes).to.deep.equal({ [volumeName]: await sha256Of(image) });
+  });
+
+  it('is not offered when its header reaches for other files, whoever signed it', async () => {
+    await createQcow2(image, { sizeBytes: 2 ** 20, backing: '/etc/passwd', backingFormat: 'raw' });
+    await world.publish([{ release: 'noble', versions: [{ serial: SERIAL, image }] }]);
+    await place(() => copyFile(image, path));
+    const run = await world.sync('arch=amd64');
+    expect(run.status).to.equal(12);
+    expect(run.stderr).to.contain("names a backing file: '/etc/passwd'");
+    const { metadata, records } = await aftermathOf(world);
+    expect({ metadata, status: records[volumeName]?.status }).to.deep.equal({ metadata: {}, status: 'killed' });
   });
 
   for (const history of ['without a record', 'after a purge'] as const) {

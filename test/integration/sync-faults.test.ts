@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { lstat } from 'node:fs/promises';
+import { until } from '../support/aftermath.ts';
 import { World } from '../support/world.ts';
 
 const NOBLE = 'com.ubuntu.cloud:server:24.04:amd64';
@@ -98,6 +100,23 @@ describe('sync from a source with faults', () => {
     expect((await world.poolkeeper('query', 'release=noble')).stdout).to.equal(
       'release=noble arch=amd64 label=release (20240423)\n',
     );
+  });
+
+  it('leaves a half image to the sweep that a domain was quick to use, when its content turns out to be wrong', async () => {
+    await world.publishRelease('noble', '20240424');
+    world.server.fault(IMAGE, { kind: 'slow', bytesPerSecond: 500_000 });
+    world.server.fault(IMAGE, { kind: 'flip', offset: 700_000 });
+    const [path, volume] = [world.volumePath('noble', '20240424'), world.volumeName('noble', '20240424')];
+    const run = world.startSync('release=noble');
+    await until(async () => (await lstat(path).catch(() => undefined)) !== undefined);
+    await world.define('quick', { path });
+    expect((await run.ended).status).to.equal(15);
+    expect(await outcome()).to.deep.equal({ volumes: [volume], offered: '' });
+
+    await world.libvirtd.virsh('undefine', 'quick');
+    world.server.clearFaults();
+    await world.sync('release=noble', '--allow-mass-removal');
+    expect(await outcome()).to.deep.equal({ volumes: [], offered: '' });
   });
 
   it('(27) refuses the whole document for one path that leaves the source', async () => {

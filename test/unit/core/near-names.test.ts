@@ -18,6 +18,10 @@ describe('nearNames', () => {
     ]);
   });
 
+  it('counts two characters that changed places as one mistake', () => {
+    expect(nearNames('snyc', ['sync', 'query', 'scan'])).to.deep.equal(['sync']);
+  });
+
   it('suggests nothing that has little to do with the text', () => {
     expect(nearNames('a', ['b2', 'abc', 'xyz'])).to.deep.equal([]);
   });

@@ -1,0 +1,81 @@
+import { expect } from 'chai';
+import { createResolver, mark } from '../../../src/core/use-graph.ts';
+import type { PoolListing } from '../../../src/gather/inventory.ts';
+import { drawGraph, isLocalUri } from '../../../src/gather/use-graph.ts';
+import type { Volume } from '../../../src/libvirt/volume.ts';
+
+const POOL = '/srv/images';
+
+describe('the use graph of another host', () => {
+  it('keeps a volume that a domain names through a link, even if it is opened raw', async () => {
+    expect(
+      await neededIn("<disk type='file'><driver type='raw'/><source file='/var/link/base.img'/></disk>"),
+    ).to.deep.equal(['images/base.img']);
+  });
+
+  it('misses an overlay that it cannot read, although a volume has the same name', async () => {
+    const { graph } = await draw("<disk type='file'><driver type='qcow2'/><source file='/vm/base.img'/></disk>");
+    expect(graph.blindSpots.map(({ what }) => what)).to.deep.equal(['image /vm/base.img']);
+  });
+
+  async function neededIn(devices: string): Promise<readonly string[]> {
+    const { graph } = await draw(devices);
+    return [...mark(graph, createResolver(graph.nodes), new Map()).keys()];
+  }
+});
+
+describe('isLocalUri', () => {
+  for (const [uri, isLocal] of [
+    ['qemu:///system', true],
+    ['qemu+unix:///session?socket=/run/user/1/libvirt/libvirt-sock', true],
+    ['test:///default', true],
+    ['qemu+ssh://host/system', false],
+    ['qemu+ext:///system?command=/usr/local/bin/tunnel', false],
+  ] as const) {
+    it(`takes ${uri} for ${isLocal ? 'this host' : 'another one'}`, () => {
+      expect(isLocalUri(uri)).to.equal(isLocal);
+    });
+  }
+});
+
+function draw(devices: string) {
+  const xml = `<domain type='qemu'><name>web1</name><devices>${devices}</devices></domain>`;
+  const documents = [{ name: 'domain web1, inactive XML', xml }];
+  const domains = [{ name: 'web1', uuid: '1', isActive: false, documents }];
+  const inventory = { pools: [pool('base.img', 'twin.img')], domains, blindSpots: [] };
+  return drawGraph(inventory, {
+    isLocal: false,
+    qemuImg: () => Promise.reject(new Error('not on this host')),
+    readVolume: () => Promise.resolve(new Uint8Array()),
+  });
+}
+
+function pool(...names: readonly string[]): PoolListing {
+  const xml = `<pool type='dir'><name>images</name><target><path>${POOL}</path></target></pool>`;
+  return {
+    pool: { name: 'images', uuid: '', type: 'dir', targetPath: POOL, sourceDevices: [], isActive: true, xml },
+    entries: undefined,
+    blindSpots: [],
+    unreadable: [],
+    volumes: names.map(volume),
+  };
+}
+
+function volume(name: string): Volume {
+  const path = `${POOL}/${name}`;
+  return {
+    pool: 'images',
+    name,
+    isNameExact: true,
+    key: path,
+    path,
+    type: 'file',
+    format: 'raw',
+    capacityBytes: 1n,
+    allocationBytes: 1n,
+    lengthBytes: 1n,
+    modifiedAtMs: 0,
+    backingPath: undefined,
+    xml: `<volume><name>${name}</name></volume>`,
+  };
+}
