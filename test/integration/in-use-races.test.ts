@@ -127,9 +127,8 @@ describe('a sweep while the host changes', () => {
     await ensurePoolStateDirs(paths, process.geteuid?.() ?? 0);
     const judge = async (only?: ReadonlySet<string>): Promise<readonly Verdict[]> => {
       const scope = only === undefined ? {} : { only };
-      return (
-        await judgePool({ connection, pool, paths, qemuImg: createQemuImgInfo(), ownPid: undefined }, POLICY, scope)
-      ).verdicts;
+      const sight = { connection, qemuImg: createQemuImgInfo(), ownPid: undefined };
+      return (await judgePool({ ...sight, pool, paths, pathsOf: () => paths }, POLICY, scope)).verdicts;
     };
     const planned = await judge();
     await beforeRejudge?.();
