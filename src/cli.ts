@@ -7,7 +7,12 @@ import { nearNames } from './core/near-names.ts';
 import { EXIT, type ExitStatus, InterruptedError, PoolkeeperError, UsageError } from './errors.ts';
 import { createReporter } from './report/reporter.ts';
 
-const SEE_HELP = 'see poolkeeper --help';
+/** What yargs says about options, in words of our own. */
+const COMPLAINTS = {
+  'Not enough arguments following: %s': 'option %s needs a value',
+  'Invalid values:': 'option',
+  'Argument: %s, Given: %s, Choices: %s': '%s cannot be %s, only %s',
+};
 
 /** Arguments of which every value counts. */
 const LISTS: ReadonlySet<string> = new Set(['_', 'filters', 'files', 'pools', 'mirror']);
@@ -27,19 +32,19 @@ export async function main(): Promise<void> {
 /** Parses arguments, runs the command they name and says how it ended. */
 async function run(argv: readonly string[], context: CommandContext): Promise<ExitStatus> {
   try {
-    await createParser(context).parseAsync(argv.map(toParsable), {}, (_error, _arguments, output) => {
+    await createParser(argv, context).parseAsync(argv.map(toParsable), {}, (_error, _arguments, output) => {
       if (output !== '') context.stdout.write(`${output}\n`);
     });
     return EXIT.done;
   } catch (thrown) {
-    const error = toKnownError(thrown);
+    const error = toKnownError(thrown, argv);
     const json = argv.includes('--json');
     createReporter({ ...context, json, quiet: false, verbose: false }).error(error);
     return error instanceof PoolkeeperError ? error.exitStatus : EXIT.failure;
   }
 }
 
-function createParser(context: CommandContext): Argv {
+function createParser(argv: readonly string[], context: CommandContext): Argv {
   const parser: Argv = commonOptions(yargs());
   for (const command of COMMANDS) command.add(parser, context);
   return addUnknownCommand(parser)
@@ -48,22 +53,37 @@ function createParser(context: CommandContext): Argv {
     .parserConfiguration({ 'boolean-negation': false, 'greedy-arrays': false, 'parse-positional-numbers': false })
     .middleware(keepLast, true)
     .strict()
+    .updateStrings(COMPLAINTS)
     .version(context.version)
     .help()
     .wrap(100)
     .exitProcess(false)
     .fail((message, error: Error | undefined) => {
-      throw error ?? usageError(message);
+      throw error ?? usageError(message, argv);
     });
 }
 
 /** What yargs itself throws, such as for a missing value, is the user's mistake as well; its class is not exported. */
-function toKnownError(error: unknown): unknown {
-  return error instanceof Error && error.name === 'YError' ? usageError(error.message, error) : error;
+function toKnownError(error: unknown, argv: readonly string[]): unknown {
+  return error instanceof Error && error.name === 'YError' ? usageError(error.message, argv, error) : error;
 }
 
-function usageError(complaint: string, cause?: Error): UsageError {
-  return new UsageError(complaint.charAt(0).toLowerCase() + complaint.slice(1), { cause, hint: SEE_HELP });
+function usageError(complaint: string, argv: readonly string[], cause?: Error): UsageError {
+  const line = withoutCamelCase(complaint).replaceAll(/\s*\n\s*/g, ' ');
+  return new UsageError(line.charAt(0).toLowerCase() + line.slice(1), { cause, hint: helpFor(argv) });
+}
+
+/** yargs names an unknown `--no-such` a second time, as the `noSuch` that it made of it. */
+function withoutCamelCase(complaint: string): string {
+  return complaint.replaceAll(/([\w-]+), (\w+)/g, (both, dashed: string, other: string) =>
+    dashed.replaceAll(/-(\w)/g, (_dash, letter: string) => letter.toUpperCase()) === other ? dashed : both,
+  );
+}
+
+/** The options of a command stand in the help of that command. */
+function helpFor(argv: readonly string[]): string {
+  const known = argv.find((word) => COMMANDS.some(({ name }) => name === word));
+  return ['see poolkeeper', known, '--help'].filter((word) => word !== undefined).join(' ');
 }
 
 /** Takes every word that is no command, whatever stands behind it, and says what was probably meant. */
@@ -73,11 +93,11 @@ function addUnknownCommand(parser: Argv): Argv {
     false,
     (own) => own.positional('word', { type: 'string', hidden: true }).strict(false),
     ({ word }) => {
-      if (word === undefined) throw new UsageError('name a command', { hint: SEE_HELP });
+      if (word === undefined) throw new UsageError('name a command', { hint: helpFor([]) });
       const names = COMMANDS.map(({ name }) => name);
       const [near] = nearNames(word, names);
       throw new UsageError(`there is no command '${word}'`, {
-        hint: near === undefined ? SEE_HELP : `did you mean '${near}'?`,
+        hint: near === undefined ? helpFor([]) : `did you mean '${near}'?`,
       });
     },
   );

@@ -7,6 +7,7 @@ import { executeSweep } from '../execute/sweep.ts';
 import { withdrawImage } from '../execute/withdraw-image.ts';
 import { type Judgement, judgePool } from '../gather/judge-pool.ts';
 import { confirm } from '../report/prompt.ts';
+import type { Reporter } from '../report/reporter.ts';
 import { incompleteView, reasonText, showSwept, showVerdicts, volumeText } from '../report/sweep-report.ts';
 import { removeMetadataFile } from '../state/metadata-files.ts';
 import type { CommandContext } from './context.ts';
@@ -42,7 +43,9 @@ async function runPurge(context: CommandContext, options: PurgeArguments): Promi
     await withConnection(options, async (connection) => {
       const session = await openSession(context, options, connection);
       if (options.dryRun) {
-        showVerdicts(toDelete((await judge(session)).verdicts, options), session.reporter, true);
+        const { verdicts } = await judge(session);
+        warnOfForce(verdicts, options, session.reporter);
+        showVerdicts(toDelete(verdicts, options), session.reporter, true);
         return;
       }
       await withLock(session, { command: 'purge', fetcher }, (locked) => purge(locked, options));
@@ -57,6 +60,7 @@ async function purge(session: LockedSession, options: PurgeArguments): Promise<v
   await repairState(session);
   const { environment, reporter } = session;
   const judgement = await judge(session);
+  warnOfForce(judgement.verdicts, options, reporter);
   const doomed = toDelete(judgement.verdicts, options).filter(({ action }) => action === 'delete');
   if (!(await isConfirmed(session, options, doomed.length))) throw new FailureError('nothing was purged');
   const { managed, metadata, records } = judgement.view;
@@ -85,11 +89,19 @@ async function judge(session: Session, only?: ReadonlySet<string>): Promise<Judg
 /** With `--force-in-use` need is no reason to keep an image. */
 function toDelete(verdicts: readonly Verdict[], { forceInUse }: PurgeArguments): readonly Verdict[] {
   if (!forceInUse) return verdicts;
-  return verdicts.map((verdict) => {
-    const isForced =
-      verdict.action === 'keep' && (verdict.reason.kind === 'needed' || verdict.reason.kind === 'unseen');
-    return isForced ? { action: 'delete', volume: verdict.volume } : verdict;
-  });
+  return verdicts.map((verdict) => (isForced(verdict) ? { action: 'delete', volume: verdict.volume } : verdict));
+}
+
+function isForced(verdict: Verdict): verdict is Extract<Verdict, { action: 'keep' }> {
+  return verdict.action === 'keep' && (verdict.reason.kind === 'needed' || verdict.reason.kind === 'unseen');
+}
+
+/** Before anything is asked or done, since what needs the images will not start again. */
+function warnOfForce(verdicts: readonly Verdict[], { forceInUse }: PurgeArguments, reporter: Reporter): void {
+  if (!forceInUse) return;
+  for (const { volume, reason } of verdicts.filter(isForced)) {
+    reporter.warning(`${volumeText(volume)} is not spared by --force-in-use: ${reasonText(reason)}`);
+  }
 }
 
 async function isConfirmed(

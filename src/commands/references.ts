@@ -1,13 +1,14 @@
 import { createReadStream } from 'node:fs';
 import { addAbortSignal } from 'node:stream';
+import type { Argv } from 'yargs';
 import { FailureError, IntegrityError, PartialError, PoolkeeperError } from '../errors.ts';
 import { type DocumentReferences, readReferences } from '../libvirt/xml/references.ts';
 import { showReferences } from '../report/references-report.ts';
 import { createReporter } from '../report/reporter.ts';
 import { type CommandContext, STANDARD_INPUT } from './context.ts';
-import type { Verb } from './options.ts';
+import type { CommonArguments, Verb } from './options.ts';
 
-interface ReferencesArguments {
+interface ReferencesArguments extends CommonArguments {
   readonly files: readonly string[];
 }
 
@@ -17,22 +18,25 @@ const MAX_BYTES = 64 * 1024 * 1024;
 /** `references FILE…`: prints what poolkeeper sees in documents of libvirt. Needs neither libvirt nor state. */
 export function referencesCommand(context: CommandContext): Verb<ReferencesArguments> {
   return {
-    builder: (yargs) =>
-      yargs.positional('files', {
-        type: 'string',
-        array: true,
-        demandOption: true,
-        describe: 'XML of a domain, snapshot, checkpoint, backup, volume or pool; - is standard input',
-      }),
-    handler: ({ files }) => showAll(files, context),
+    builder: (yargs) => referencesOptions(yargs) as Argv<ReferencesArguments>,
+    handler: (options) => showAll(options, context),
   };
 }
 
+function referencesOptions(yargs: Argv): Argv {
+  return yargs.positional('files', {
+    type: 'string',
+    array: true,
+    demandOption: true,
+    describe: 'XML of a domain, snapshot, checkpoint, backup, volume or pool; - is standard input',
+  });
+}
+
 /** Shows what can be read, whatever else cannot: @throws PartialError after all others were shown. */
-async function showAll(files: readonly string[], context: CommandContext): Promise<void> {
-  const { stdout, stderr, signal } = context;
-  // Standard output holds nothing but documents, so that it can be piped whatever happens.
-  const reporter = createReporter({ stdout, stderr, json: false, quiet: false, verbose: false });
+async function showAll(options: ReferencesArguments, context: CommandContext): Promise<void> {
+  const { stdout, signal } = context;
+  const { files } = options;
+  const reporter = createReporter({ ...context, ...options });
   let failed = 0;
   for (const file of files) {
     const name = file === STANDARD_INPUT ? '-' : file;

@@ -3,6 +3,9 @@ export type BlockNode = ReadonlyMap<string, string>;
 
 const MAX_DEPTH = 64;
 
+/** Drivers of QEMU that take the bytes as they are. */
+const RAW_DRIVERS: ReadonlySet<string> = new Set(['raw', 'file', 'host_device', 'host_cdrom']);
+
 /**
  * Reads a `json:{…}` pseudo-protocol name into the nodes it describes. Nested objects, arrays and dotted keys
  * (`"file.driver"`) say the same in QEMU and come out the same here; strings may stand in single quotes, as QEMU allows.
@@ -13,6 +16,13 @@ export function parseBlockNodes(text: string): readonly BlockNode[] | undefined 
   if (typeof root !== 'object' || root === null) return undefined;
   const nodes = new Map<string, Map<string, string>>();
   return collect(root, [], nodes) ? [...nodes.values()] : undefined;
+}
+
+/** Whether a `json:{…}` name describes an image that begins somewhere inside a file: its header is not at the file's start. */
+export function beginsInsideFile(text: string): boolean {
+  const nodes = text.startsWith('json:') ? (parseBlockNodes(text) ?? []) : [];
+  const isFormatted = nodes.some((node) => !RAW_DRIVERS.has(node.get('driver') ?? 'raw'));
+  return isFormatted && nodes.some((node) => (node.get('offset') ?? '0') !== '0');
 }
 
 /** Returns `false` when the nesting is too deep. */

@@ -75,8 +75,9 @@ export function readVolumeXml(document: string, xml: string): FoundReferences {
 /** What an XML document names; a document that cannot be read is a blind spot. */
 export function readXml(document: string, xml: string): FoundReferences {
   try {
-    const { found, rawImages } = readDocument(xml);
-    return { document, references: found.references, rawImages, blindSpots: [] };
+    const { found, rawImages, innerImages } = readDocument(xml);
+    const blindSpots = innerImages.map((image) => unseenInside(image, document));
+    return { document, references: found.references, rawImages, blindSpots };
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const remedy = `look at the document with virsh; 'poolkeeper references -' says what is wrong with it`;
@@ -87,6 +88,15 @@ export function readXml(document: string, xml: string): FoundReferences {
       blindSpots: [{ what: document, cause: error.message, remedy, concerns: 'everything' }],
     };
   }
+}
+
+function unseenInside(image: string, document: string): BlindSpot {
+  return {
+    what: `image inside ${image}`,
+    cause: `${document} opens it at an offset, where no header is looked for`,
+    remedy: 'copy the inner image into a file of its own',
+    concerns: 'everything',
+  };
 }
 
 async function inspectContent(node: DraftNode, sight: ImageSight): Promise<ImageInspection> {

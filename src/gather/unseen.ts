@@ -91,9 +91,10 @@ function mayBeOverlay({ isRaw = false, reference: { evidence } }: Edge): boolean
   return !isRaw && (!evidence.startsWith('/') || IMAGE_PLACES.test(evidence));
 }
 
+/** Hidden files often lie in a place where a file system is to be mounted, and say nothing of what is on it. */
 async function hasFiles(folder: string): Promise<boolean> {
   const names = await readdir(folder).catch(() => []);
-  return names.length > 0;
+  return names.some((name) => !name.startsWith('.') && name !== 'lost+found');
 }
 
 function codeOf(error: unknown): unknown {

@@ -1,3 +1,4 @@
+import { beginsInsideFile } from '../core/backing-json.ts';
 import { decodeBackingString } from '../core/backing-string.ts';
 import type { Findings } from './image.ts';
 
@@ -27,7 +28,9 @@ export function decodeUtf8(bytes: Uint8Array): { text: string; isExact: boolean 
 export function findingsOfName(name: HeaderName, directory: string | undefined, field: string): Findings {
   const references = decodeBackingString(name.text, directory, `${field} at offset ${name.offset}`);
   if (references.length === 0) return { undecided: `the ${field} is empty` };
-  return { references, undecided: name.isExact ? undefined : `the ${field} '${name.text}' is not UTF-8` };
+  if (!name.isExact) return { references, undecided: `the ${field} '${name.text}' is not UTF-8` };
+  const isInside = beginsInsideFile(name.text);
+  return { references, undecided: isInside ? `the ${field} leads to an image inside a file` : undefined };
 }
 
 /** Both findings together; the first reason counts. */

@@ -10,6 +10,7 @@ export interface Case {
 }
 
 const USAGE_HINT = 'hint: see poolkeeper --help';
+const SYNC_HINT = 'hint: see poolkeeper sync --help';
 const ADDRESS_HINT = 'hint: use https://, http://, file:/// or a path';
 export const BASE_HINT =
   'hint: the address must be that of the directory that holds streams/; unsigned sources have --path streams/v1/index.json';
@@ -50,8 +51,9 @@ export const index = ({ server }: World): string => `${server.url}streams/v1/ind
 /** By what is wrong; each has to leave every image as it was. */
 export const CASES: Readonly<Record<string, Case>> = {
   'no command': { args: () => [], status: 2, says: () => ['error: name a command', USAGE_HINT] },
-  'an unknown option': usage(['--frobnicate'], 'error: unknown argument: frobnicate', USAGE_HINT),
-  'an option without its value': usage(['--pool'], 'error: not enough arguments following: pool', USAGE_HINT),
+  'an unknown option': usage(['--frobnicate'], 'error: unknown argument: frobnicate', SYNC_HINT),
+  'an unknown option of two words': usage(['--dry-rum'], 'error: unknown arguments: dry-rum', SYNC_HINT),
+  'an option without its value': usage(['--pool'], 'error: option pool needs a value', SYNC_HINT),
   'a word that is no filter': usage(
     ['noble'],
     "error: 'noble' is not a filter",

@@ -93,7 +93,11 @@ describe('poolkeeper purge', () => {
     });
     expect(await world.volumes()).to.deep.equal([world.volumeName('noble', '20240423')]);
     expect(await readdir(world.metadata)).to.deep.equal([]);
-    expect((await world.poolkeeper('purge', '--yes', '--force-in-use')).status).to.equal(0);
+    const warning = `poolkeeper: warning: image ${NOBLE} 20240423 is not spared by --force-in-use: needed by domain web1\n`;
+    const forced = ['purge', '--yes', '--force-in-use'];
+    expect(await world.poolkeeper(...forced, '--dry-run')).to.deep.include({ status: 0, stderr: warning });
+    expect(await world.volumes()).to.have.lengthOf(1);
+    expect(await world.poolkeeper(...forced)).to.deep.include({ status: 0, stderr: warning });
     expect(await world.volumes()).to.deep.equal([]);
   });
 
@@ -103,6 +107,8 @@ describe('poolkeeper purge', () => {
     expect(run.status).to.equal(13);
     expect(run.stderr).to.match(/^poolkeeper: error: did not delete 2 unused volume\(s\), because/);
     expect(await world.volumes()).to.have.lengthOf(2);
+    expect((await world.poolkeeper('purge', '--yes', '--force-in-use')).status).to.equal(0);
+    expect(await world.volumes()).to.deep.equal([]);
   });
 
   it('shows with --dry-run what would go, and what would stay', async () => {

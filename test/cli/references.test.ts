@@ -113,6 +113,32 @@ describe('references', () => {
     });
   });
 
+  it('prints failures as lines of JSON too, with --json', async () => {
+    const missing = join(folder, 'missing.xml');
+    const run = await runReferences('--json', missing, 'volume/rbd.xml');
+    const hint = 'check that it exists and that you may read it';
+    expect({ ...run, stdout: jsonLines(run.stdout) }).to.deep.equal({
+      status: 3,
+      stdout: [
+        {
+          message_type: 'error',
+          message: `cannot read '${missing}'`,
+          hint,
+          code: 'POOLKEEPER_FAILURE',
+          exit_status: 1,
+        },
+        expected('volume/rbd.xml'),
+        {
+          message_type: 'error',
+          message: '1 of 2 document(s) could not be read',
+          code: 'POOLKEEPER_PARTIAL',
+          exit_status: 3,
+        },
+      ],
+      stderr: '',
+    });
+  });
+
   it('exits with 3 when no document can be read', async () => {
     const run = await runReferences(join(folder, 'missing.xml'));
     expect({ status: run.status, stdout: run.stdout }).to.deep.equal({ status: 3, stdout: '' });

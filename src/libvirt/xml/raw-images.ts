@@ -2,7 +2,8 @@ import type { Element } from '@xmldom/xmldom';
 import { childElements, type Document } from './document.ts';
 
 const SOURCE_ELEMENTS = ['source', 'target', 'scratch'];
-const SOURCE_ATTRIBUTES = ['file', 'dev', 'volume'];
+/** The attributes by which a source names a file, a device or a volume. */
+export const SOURCE_ATTRIBUTES = ['file', 'dev', 'volume'];
 
 /** Without a format of their own these are images of discs. */
 const REMOVABLE_MEDIA: ReadonlySet<string> = new Set(['cdrom', 'floppy']);
@@ -23,7 +24,8 @@ export function readRawImages({ elementsByStep }: Document): ReadonlySet<string>
   return new Set([...raw].filter((value) => !other.has(value)));
 }
 
-function isRaw({ parentElement }: Element): boolean {
+/** Whether the driver or format beside a source says that its bytes are taken as they are. */
+export function isRaw({ parentElement }: Element): boolean {
   if (parentElement === null) return false;
   for (const { localName, attributes } of childElements(parentElement)) {
     const type = attributes.getNamedItem('type')?.value;

@@ -2,6 +2,7 @@ import type { Element } from '@xmldom/xmldom';
 import type { DocumentKind, Reference } from '../../core/reference.ts';
 import { childElements, type Document, parseDocument, refusal } from './document.ts';
 import { DOCUMENT_RULES } from './document-rules.ts';
+import { readInnerImages } from './inner-images.ts';
 import { readPlaces } from './places.ts';
 import { readRawImages } from './raw-images.ts';
 
@@ -26,19 +27,25 @@ export function readReferences(xml: string): DocumentReferences {
 }
 
 /**
- * Reads a document like `readReferences`, and which of the named paths and volumes it opens as nothing but raw bytes.
+ * Reads a document like `readReferences`, and which of the named paths and volumes it opens as nothing but raw bytes, or
+ * as images that begin somewhere inside.
  *
  * @throws IntegrityError as `readReferences`.
  */
 export function readDocument(xml: string): {
   readonly found: DocumentReferences;
   readonly rawImages: ReadonlySet<string>;
+  readonly innerImages: readonly string[];
 } {
   const document = parseDocument(xml);
   const kind = document.root.localName;
   if (!isDocumentKind(kind)) throw refusal(`its root element <${document.root.nodeName}> is not one of libvirt's`);
   const references = readPlaces(kind, document);
-  return { found: { kind, name: documentName(document), references }, rawImages: readRawImages(document) };
+  return {
+    found: { kind, name: documentName(document), references },
+    rawImages: readRawImages(document),
+    innerImages: readInnerImages(document),
+  };
 }
 
 function isDocumentKind(name: string | null): name is DocumentKind {

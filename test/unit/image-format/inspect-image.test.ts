@@ -47,6 +47,19 @@ describe('inspectImage', () => {
     expect(await inspectBytes(head)).to.deep.equal(found('qcow2', { references, undecided }));
   });
 
+  it('does not claim to know an image that begins inside the file which is named', async () => {
+    const inspect = async (offset: number, driver: string): Promise<unknown> => {
+      const file = { driver: 'raw', offset, file: { driver: 'file', filename: '/b' } };
+      return (await inspectBytes(qcow2Head(withBacking(`json:${JSON.stringify({ driver, file })}`)))).undecided;
+    };
+    const undecided = 'the qcow2 backing file name leads to an image inside a file';
+    expect([await inspect(512, 'qcow2'), await inspect(0, 'qcow2'), await inspect(512, 'raw')]).to.deep.equal([
+      undecided,
+      undefined,
+      undefined,
+    ]);
+  });
+
   it('leaves a relative name as text when the image has no path', async () => {
     const reader = { ...readerOf(qcow2Head(withBacking('base.img'))), path: undefined };
     const references = [text('base.img', 'qcow2 backing file name at offset 512')];

@@ -6,16 +6,26 @@ import type { Volume } from '../../../src/libvirt/volume.ts';
 
 const POOL = '/srv/images';
 
-describe('the use graph of another host', () => {
-  it('keeps a volume that a domain names through a link, even if it is opened raw', async () => {
+describe('drawGraph', () => {
+  it('keeps a volume of another host that a domain names through a link, even if it is opened raw', async () => {
     expect(
       await neededIn("<disk type='file'><driver type='raw'/><source file='/var/link/base.img'/></disk>"),
     ).to.deep.equal(['images/base.img']);
   });
 
-  it('misses an overlay that it cannot read, although a volume has the same name', async () => {
+  it('misses an overlay on another host, although a volume has the same name', async () => {
     const { graph } = await draw("<disk type='file'><driver type='qcow2'/><source file='/vm/base.img'/></disk>");
     expect(graph.blindSpots.map(({ what }) => what)).to.deep.equal(['image /vm/base.img']);
+  });
+
+  it('misses what an image stands on that begins inside a file, unless it is raw', async () => {
+    const slice = "<slices><slice type='storage' offset='512' size='65536'/></slices>";
+    const disk = (type: string): string =>
+      `<disk type='file'><driver type='${type}'/><source file='${POOL}/base.img'>${slice}</source></disk>`;
+    const missed = async (type: string): Promise<readonly string[]> =>
+      (await draw(disk(type))).graph.blindSpots.map(({ what }) => what);
+    expect(await missed('qcow2')).to.deep.equal([`image inside ${POOL}/base.img`]);
+    expect(await missed('raw')).to.deep.equal([]);
   });
 
   async function neededIn(devices: string): Promise<readonly string[]> {
