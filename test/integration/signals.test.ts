@@ -28,12 +28,17 @@ describe('a sync that gets a signal', () => {
       const before = host.world.server.requests.length;
       const program = host.startSync();
       await until(() => host.world.server.requests.length > before);
-      await delay(Math.random() * 900);
+      await delay(Math.random() * 500);
       program.kill(signal);
       const { status, stderr } = await program.ended;
       seen.push(`${signal} ${status}`);
-      const told = status === 0 ? '' : `poolkeeper: error: stopped by ${signal}\n`;
-      expect({ status, stderr }).to.deep.equal({ status: status === 0 ? 0 : STATUS[signal], stderr: told });
+      // Node takes its handlers down before it ends: a signal that comes then finds everything done.
+      if (status === 0 || status === -1) expect(await aftermathOf(host.world)).to.deep.equal(expected);
+      else
+        expect({ status, stderr }).to.deep.equal({
+          status: STATUS[signal],
+          stderr: `poolkeeper: error: stopped by ${signal}\n`,
+        });
       await expectSameEnd();
     }
     console.log(`      ${seen.join(', ')}`);
