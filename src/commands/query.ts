@@ -6,6 +6,7 @@ import { listVolumeNames } from '../libvirt/volume.ts';
 import type { CommandContext } from './context.ts';
 import { type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { openSession, type Session, withConnection } from './session.ts';
+import { timedExpression } from './timed-expression.ts';
 
 interface QueryArguments extends PoolArguments {
   readonly filters: readonly string[] | undefined;
@@ -32,7 +33,7 @@ function queryOptions(yargs: Argv): Argv {
 
 /** Lists what has both a volume and a metadata file; nothing is changed, whatever is found. */
 async function query({ connection, pool, paths, reporter }: Session, texts: readonly string[]): Promise<void> {
-  const filters = texts.map((text) => parseFilter(text));
+  const filters = texts.map((text) => parseFilter(text, timedExpression));
   const volumes = await listVolumeNames(connection, pool.name);
   const view = await gatherPoolView(pool, volumes, paths);
   for (const { error } of view.damaged) reporter.warning(error.message, error.hint);

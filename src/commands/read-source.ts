@@ -1,8 +1,8 @@
 import { filterHint } from '../core/filter.ts';
 import type { Fetcher } from '../core/ports.ts';
-import { findRollbacks } from '../core/rollback.ts';
+import { findRollbacks, type Rollback } from '../core/rollback.ts';
 import { debianArchitecture, selectNewest, type Selection, syncFilters } from '../core/selection.ts';
-import { IntegrityError, NoMatchError, TrustError } from '../errors.ts';
+import { IntegrityError, NoMatchError, NoSpaceError, TrustError } from '../errors.ts';
 import { fetchStream, type Stream } from '../simplestreams/fetch-stream.ts';
 import { type Keyring, openKeyring, PINNED_KEYS } from '../simplestreams/keyring.ts';
 import { resolveSource, type SourceLocation } from '../simplestreams/source.ts';
@@ -11,6 +11,8 @@ import { openDocumentCache } from '../state/document-cache.ts';
 import { readSourceMemory, writeSourceMemory } from '../state/source-memory.ts';
 import { cacheDirOf, keyringPathOf, rejectKeyring, type Session } from './session.ts';
 import type { CommonArguments } from './options.ts';
+import { assertFresh } from './document-age.ts';
+import { timedExpression } from './timed-expression.ts';
 
 export interface SourceArguments extends CommonArguments {
   readonly source: string;
@@ -18,6 +20,7 @@ export interface SourceArguments extends CommonArguments {
   readonly keyring: string | undefined;
   readonly noAuthentication: boolean;
   readonly allowRollback: boolean;
+  readonly maxDocumentAge: string | undefined;
   readonly filters: readonly string[] | undefined;
 }
 
@@ -45,7 +48,8 @@ export async function readSource(
   const { context, reporter } = session;
   const location = resolveSource(options.source, options.path, context.cwd);
   const texts = options.filters ?? [];
-  const filters = syncFilters(texts, texts.length > 0 ? '' : debianArchitecture(context.architecture));
+  const architecture = texts.length > 0 ? '' : debianArchitecture(context.architecture);
+  const filters = syncFilters(texts, architecture, timedExpression);
   const stream = await fetchStream(location, {
     fetcher,
     bypassCaches,
@@ -62,6 +66,7 @@ export async function readSource(
   });
   for (const warning of stream.warnings) reporter.warning(warning);
   if (!options.allowRollback) await assertNotRolledBack(session, stream);
+  assertFresh(stream, options.maxDocumentAge, session);
   const selection = selectNewest(stream.items(), filters, session.pool.type);
   if (selection.wanted.length + selection.refused.length === 0)
     throw nothingMatches(
@@ -71,11 +76,22 @@ export async function readSource(
   return { location, stream, selection };
 }
 
-/** Remembers how new the documents are, so that older ones are refused from now on. */
-export async function rememberSource(
-  { paths, context }: Session,
-  { stream, location, selection }: ReadSource,
-): Promise<void> {
+/**
+ * Remembers how new the documents are, so that older ones are refused from now on.
+ *
+ * @returns why it could not be written on a full disk, which is no reason not to make room.
+ */
+export async function rememberSource(session: Session, source: ReadSource): Promise<NoSpaceError | undefined> {
+  try {
+    await writeMemory(session, source);
+    return undefined;
+  } catch (error) {
+    if (error instanceof NoSpaceError) return error;
+    throw error;
+  }
+}
+
+async function writeMemory({ paths, context }: Session, { stream, location, selection }: ReadSource): Promise<void> {
   const dated = stream.documents.flatMap(({ url, updatedAtMs, sha256 }) =>
     updatedAtMs === undefined ? [] : [[url, { updatedAtMs, sha256 }] as const],
   );
@@ -113,6 +129,7 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
   return (await readFileBounded(path, MAX_KEYRING_BYTES))?.bytes;
 }
 
+/** @throws TrustError when a document went back in time, or when every image is gone that was offered before. */
 async function assertNotRolledBack({ paths, reporter }: Session, stream: Stream): Promise<void> {
   const memory = await readSourceMemory(paths.sources, stream.location.display).catch((error: unknown) => {
     if (!(error instanceof IntegrityError)) throw error;
@@ -123,16 +140,25 @@ async function assertNotRolledBack({ paths, reporter }: Session, stream: Stream)
   });
   const accepted = Object.entries(memory?.documents ?? {}).map(([url, { updatedAtMs }]) => [url, updatedAtMs] as const);
   const [rollback] = findRollbacks(stream.documents, new Map(accepted));
-  if (rollback === undefined) return;
-  reporter.event('detail', `${rollback.url} went back in time`, 'rollback', { ...rollback });
-  const offered =
-    rollback.offeredAtMs === undefined ? 'has no date' : `is of ${new Date(rollback.offeredAtMs).toISOString()}`;
-  throw new TrustError(
-    `${rollback.url} ${offered}, but one of ${new Date(rollback.acceptedAtMs).toISOString()} was accepted before`,
-    {
-      hint: 'a stale mirror or a replay of old data; if the publisher really went back, run once with --allow-rollback',
-    },
-  );
+  if (rollback !== undefined) {
+    reporter.event('detail', `${rollback.url} went back in time`, 'rollback', { ...rollback });
+    throw rolledBack(rollbackText(rollback));
+  }
+  const [anything] = stream.items();
+  const known = memory?.products.length ?? 0;
+  if (anything === undefined && known > 0)
+    throw rolledBack(`${stream.location.display} offers no image at all, but ${known} product(s) were accepted before`);
+}
+
+function rollbackText({ url, offeredAtMs, acceptedAtMs }: Rollback): string {
+  const offered = offeredAtMs === undefined ? 'has no date' : `is of ${new Date(offeredAtMs).toISOString()}`;
+  return `${url} ${offered}, but one of ${new Date(acceptedAtMs).toISOString()} was accepted before`;
+}
+
+function rolledBack(message: string): TrustError {
+  return new TrustError(message, {
+    hint: 'a stale mirror or a replay of old data; if the publisher really went back, run once with --allow-rollback',
+  });
 }
 
 function nothingMatches(stream: Stream, filters: readonly string[]): NoMatchError {

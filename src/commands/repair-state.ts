@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { OpenIntent } from '../core/journal.ts';
 import { findPartialImages, type PartialImage, unfinishedVolumes } from '../core/partial-image.ts';
-import { InUseError } from '../errors.ts';
+import { InUseError, NoSpaceError } from '../errors.ts';
 import { putRecord, unknownOrigin } from '../execute/environment.ts';
 import { judgePool } from '../gather/judge-pool.ts';
 import { gatherPoolView, type PoolView, volumeNameIn } from '../gather/pool-view.ts';
@@ -46,12 +46,26 @@ async function closeIntents(session: LockedSession, view: PoolView): Promise<voi
     if (continued.has(id)) continue;
     const text = `an earlier run was interrupted during ${intent.kind}`;
     session.reporter.event('detail', text, 'recovery', { intent: intent.kind });
-    if (intent.kind === 'delete' && !view.managed.has(intent.volumeName)) {
-      const record = view.records.get(intent.volumeName);
-      if (record !== undefined) await putRecord(session.environment, record, { ...record, status: 'deleted' });
+    try {
+      await closeIntent({ id, intent }, view, session.environment);
+    } catch (error) {
+      if (!(error instanceof NoSpaceError)) throw error;
+      // It stays open: a full disk must not keep anybody from making room.
+      session.reporter.warning(error.message, error.hint);
     }
-    await journal.done(id);
   }
+}
+
+async function closeIntent(
+  { id, intent }: Pick<OpenIntent, 'id' | 'intent'>,
+  view: PoolView,
+  environment: LockedSession['environment'],
+): Promise<void> {
+  if (intent.kind === 'delete' && !view.managed.has(intent.volumeName)) {
+    const record = view.records.get(intent.volumeName);
+    if (record !== undefined) await putRecord(environment, record, { ...record, status: 'deleted' });
+  }
+  await environment.journal.done(id);
 }
 
 /** What interrupted transfers left in the pool. */

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Fetcher } from '../core/ports.ts';
-import { LibvirtError, TrustError, UsageError } from '../errors.ts';
+import { IntegrityError, LibvirtError, TrustError, UsageError } from '../errors.ts';
 import type { Environment } from '../execute/environment.ts';
 import type { PoolToJudge } from '../gather/judge-pool.ts';
 import { createQemuImgInfo } from '../image-format/qemu-img.ts';
@@ -10,7 +10,7 @@ import { isNoStoragePool } from '../libvirt/error-codes.ts';
 import { lookupPool, type StoragePool } from '../libvirt/storage-pool.ts';
 import { createReporter, type Reporter } from '../report/reporter.ts';
 import { removeTemporaryFiles } from '../state/atomic-file.ts';
-import { openJournal } from '../state/journal.ts';
+import { type Journal, openJournal } from '../state/journal.ts';
 import { acquireLock } from '../state/lock.ts';
 import { removeMetadataStaging } from '../state/metadata-files.ts';
 import {
@@ -20,6 +20,7 @@ import {
   type PoolStatePaths,
   poolStatePaths,
 } from '../state/paths.ts';
+import { setAside } from '../state/set-aside.ts';
 import { createFetcher, type FetcherOptions } from '../transfer/fetcher.ts';
 import type { CommandContext } from './context.ts';
 import type { CommonArguments, PoolArguments } from './options.ts';
@@ -136,7 +137,7 @@ export async function withLock<T>(
   try {
     await removeMetadataStaging(paths.metadata);
     for (const dir of [paths.root, paths.records, paths.sources]) await removeTemporaryFiles(dir);
-    const journal = await openJournal(paths.journal);
+    const journal = await openSoundJournal(session);
     try {
       const { clock, signal, version } = context;
       const program = `poolkeeper ${version}`;
@@ -147,6 +148,21 @@ export async function withLock<T>(
     }
   } finally {
     lock.release();
+  }
+}
+
+/**
+ * A damaged journal is set aside and a new one begun: its notes only spare work. A volume that it knew to be unfinished
+ * has no record that says otherwise, so it is read through before it is offered.
+ */
+async function openSoundJournal({ paths, reporter }: Session): Promise<Journal> {
+  try {
+    return await openJournal(paths.journal);
+  } catch (error) {
+    if (!(error instanceof IntegrityError)) throw error;
+    const target = await setAside(paths.journal);
+    reporter.warning(`${error.message}; it was set aside as ${target}`, error.hint);
+    return openJournal(paths.journal);
   }
 }
 

@@ -29,7 +29,8 @@ export async function sweepPool(session: LockedSession, periods: Periods, option
   const judge = (scope?: Scope): Promise<Judgement> =>
     judgePool(session, { ...periods, now: session.context.clock.now() }, scope);
   const judgement = await judge();
-  await recordVerdicts(judgement, environment);
+  const unrecorded = await recordVerdicts(judgement, environment);
+  if (unrecorded !== undefined) reporter.warning(unrecorded.message, unrecorded.hint);
   showVerdicts(judgement.verdicts, reporter, false);
   const refusal = options.allowMassRemoval ? undefined : tooMany(judgement);
   if (refusal !== undefined) return { outcomes: [], refusal };

@@ -38,7 +38,11 @@ export async function finish({ session, source, outcomes, swept }: SyncResult): 
 }
 
 function sweepFailures(swept: Swept | undefined): readonly PoolkeeperError[] {
-  return swept?.outcomes.flatMap((outcome) => (outcome.result === 'failed' ? [outcome.error] : [])) ?? [];
+  const failures = swept?.outcomes.flatMap((outcome) => {
+    if (outcome.result === 'failed') return [outcome.error];
+    return outcome.result === 'deleted' ? (outcome.unrecorded ?? []) : [];
+  });
+  return failures ?? [];
 }
 
 /** Every failure was shown when it happened; this is the last line and the exit status. */

@@ -67,6 +67,11 @@ function syncOptions(yargs: Argv): Argv {
       default: false,
       describe: 'accept documents older than the last ones',
     })
+    .option('max-document-age', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'refuse a source whose newest document is older than this',
+    })
     .option('create-pool', {
       type: 'string',
       describe: 'create and start the pool if need be (=PATH: in this directory)',
@@ -151,7 +156,8 @@ async function sync(
   const first = await executeRound(session, await readSource(session, options, fetcher), policy);
   const readAgain = () => readSource(session, options, fetcher, { bypassCaches: true });
   const { source, outcomes } = await repeatOutdated(session, first, { policy, readAgain });
-  if (source.selection.wanted.length > 0) await rememberSource(session, source);
+  const unremembered = source.selection.wanted.length > 0 ? await rememberSource(session, source) : undefined;
   const swept = await sweepPool(session, policy, options);
   await finish({ session, source, outcomes, swept });
+  if (unremembered !== undefined) throw unremembered;
 }

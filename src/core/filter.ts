@@ -11,6 +11,19 @@ export interface Filter {
   matches(item: FlatItem): boolean;
 }
 
+/** A regular expression that was accepted. */
+export interface Expression {
+  test(found: string): boolean;
+}
+
+/**
+ * Makes a regular expression ready for use. JavaScript's engine backtracks, so one such as `(a|aa)+$` may run for ever on
+ * a value that a source has made up: whoever applies filters to what came from outside gives a compiler with a time limit.
+ *
+ * @throws SyntaxError when the pattern is none.
+ */
+export type CompileExpression = (pattern: string, flags: string) => Expression;
+
 type Operator = '=' | '!=' | '~' | '!~';
 
 const GRAMMAR = /^([\p{L}\p{N}_|-]+)\s*(!=|!~|=|~)\s*(.*)$/su;
@@ -19,15 +32,16 @@ const GRAMMAR = /^([\p{L}\p{N}_|-]+)\s*(!=|!~|=|~)\s*(.*)$/su;
  * Parses one filter: `KEY=VALUE`, `KEY!=VALUE`, `KEY~REGEX`, `KEY!~REGEX`, as simplestreams' `filters.py` does. Blanks
  * around the operator do not count, a blank at the end does. An absent key has the empty string as its value.
  *
+ * @param compile without a time limit unless told otherwise.
  * @throws UsageError when the text is not a filter or its regular expression cannot be used.
  */
-export function parseFilter(text: string): Filter {
+export function parseFilter(text: string, compile: CompileExpression = unlimited): Filter {
   const match = GRAMMAR.exec(text);
   if (match === null) {
     throw new UsageError(`'${text}' is not a filter`, { hint: 'write KEY=VALUE, KEY!=VALUE, KEY~REGEX or KEY!~REGEX' });
   }
   const [, key = '', operator = '', value = ''] = match;
-  const test = testFor(operator as Operator, value, text);
+  const test = testFor({ operator: operator as Operator, value, text }, compile);
   return { text, key, matches: (item) => test(Object.hasOwn(item, key) ? (item[key] ?? '') : '') };
 }
 
@@ -46,10 +60,16 @@ export function filterHint(text: string): string | undefined {
   return undefined;
 }
 
-function testFor(operator: Operator, value: string, text: string): (found: string) => boolean {
+interface Condition {
+  readonly operator: Operator;
+  readonly value: string;
+  readonly text: string;
+}
+
+function testFor({ operator, value, text }: Condition, compile: CompileExpression): (found: string) => boolean {
   if (operator === '=') return (found) => found === value;
   if (operator === '!=') return (found) => found !== value;
-  const expression = translateExpression(value, text);
+  const expression = translateExpression(value, text, compile);
   return operator === '~' ? (found) => expression.test(found) : (found) => !expression.test(found);
 }
 
@@ -61,17 +81,21 @@ const PYTHON_TOKENS: Readonly<Record<string, string>> = {
 };
 
 /** Python's `re` dialect in JavaScript's words, as far as the two can be made to agree. */
-function translateExpression(source: string, text: string): RegExp {
+function translateExpression(source: string, text: string, compile: CompileExpression): Expression {
   const flags = /^\(\?([ism]+)\)/.exec(source);
   const body = source
     .slice(flags?.[0].length ?? 0)
     .replaceAll(/\\.|\(\?P</gs, (token) => PYTHON_TOKENS[token] ?? token);
   try {
-    return new RegExp(body, `u${flags?.[1] ?? ''}`);
+    return compile(body, `u${flags?.[1] ?? ''}`);
   } catch (cause) {
     throw new UsageError(`the regular expression in filter '${text}' cannot be used`, {
       cause,
       hint: 'Python-only syntax beyond (?i), (?s), (?m), (?P<name>…), \\A and \\Z is not supported',
     });
   }
+}
+
+function unlimited(pattern: string, flags: string): Expression {
+  return new RegExp(pattern, flags);
 }

@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.ts';
-import { type Filter, type FlatItem, matchesAll, parseFilter } from './filter.ts';
+import { type CompileExpression, type Filter, type FlatItem, matchesAll, parseFilter } from './filter.ts';
 import { type Identity, isNameable } from './identity.ts';
 import type { Digest } from './record.ts';
 import { compareVersions } from './version.ts';
@@ -46,9 +46,13 @@ const SYNC_FILTERS = ['datatype=image-downloads', 'ftype=disk1.img'];
  *
  * @throws UsageError when a text is not a filter.
  */
-export function syncFilters(texts: readonly string[], architecture: string): readonly Filter[] {
+export function syncFilters(
+  texts: readonly string[],
+  architecture: string,
+  compile?: CompileExpression,
+): readonly Filter[] {
   const own = texts.length > 0 ? texts : [`arch=${architecture}`];
-  const filters = own.map((text) => parseFilter(text));
+  const filters = own.map((text) => parseFilter(text, compile));
   const named = new Set(filters.map((filter) => filter.key));
   const fixed = SYNC_FILTERS.map((text) => parseFilter(text)).filter((filter) => !named.has(filter.key));
   return [...fixed, ...filters];

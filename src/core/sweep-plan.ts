@@ -61,7 +61,12 @@ export type Verdict =
 
 /** What became of a volume that was to be deleted. */
 export type SweepOutcome =
-  | { readonly result: 'deleted'; readonly volume: PoolVolume }
+  | {
+      readonly result: 'deleted';
+      readonly volume: PoolVolume;
+      /** Why it could not be written down; the next run will. */
+      readonly unrecorded?: PoolkeeperError;
+    }
   /** Something changed since the plan was made, so the volume stays. */
   | { readonly result: 'spared'; readonly volume: PoolVolume; readonly reason: string }
   | { readonly result: 'failed'; readonly volume: PoolVolume; readonly error: PoolkeeperError };
@@ -112,13 +117,23 @@ export function waitsOf(
   lastNeededAt: number,
   { now, graceMs, minAgeMs }: SweepPolicy,
 ): readonly Wait[] {
+  const { modifiedAtMs = lastNeededAt } = volume;
+  const changedAt = isImpossibleTime(modifiedAtMs, now) ? lastNeededAt : modifiedAtMs;
   const waits: readonly (Wait & { readonly periodMs: number })[] = [
     { kind: 'grace', eligibleAt: lastNeededAt + graceMs, periodMs: graceMs },
-    { kind: 'young', eligibleAt: (volume.modifiedAtMs ?? lastNeededAt) + minAgeMs, periodMs: minAgeMs },
+    { kind: 'young', eligibleAt: changedAt + minAgeMs, periodMs: minAgeMs },
   ];
   return waits
     .filter(({ eligibleAt, periodMs }) => isBefore(now, eligibleAt, periodMs))
     .map(({ kind, eligibleAt }) => ({ kind, eligibleAt }));
+}
+
+/** How far two clocks that are meant to agree, such as a file server's and ours, may be apart. */
+const CLOCK_SKEW_MS = 86_400_000;
+
+/** Whether a time lies so far ahead that one of the clocks was wrong: nothing may wait for it, it could be years. */
+export function isImpossibleTime(time: number, now: number): boolean {
+  return time - now > CLOCK_SKEW_MS;
 }
 
 function toDeletion(candidate: SweepCandidate | undefined): readonly Verdict[] {

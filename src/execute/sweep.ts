@@ -1,5 +1,5 @@
 import type { PoolVolume, SweepOutcome, Verdict } from '../core/sweep-plan.ts';
-import { PoolkeeperError } from '../errors.ts';
+import { NoSpaceError, PoolkeeperError } from '../errors.ts';
 import { isNoStorageVolume } from '../libvirt/error-codes.ts';
 import { deleteVolume, lookupVolume } from '../libvirt/volume.ts';
 import type { Environment } from './environment.ts';
@@ -47,14 +47,37 @@ async function deleteOne(volume: PoolVolume, sweeper: Sweeper): Promise<SweepOut
   try {
     const now = await lookupVolume(connection, volume.pool, volume.name);
     if (!isSameContent(volume, now)) return spared(volume, CHANGED);
-    const intent = await journal.begin({ kind: 'delete', volumeName: volume.name, volumeKey: volume.key });
+    const intent = await noteIntent(volume, journal);
     await deleteVolume(connection, volume.pool, volume.name);
-    await sweeper.afterDelete(volume);
-    await journal.done(intent);
-    return { result: 'deleted', volume };
+    return await writeDown(volume, intent, sweeper);
   } catch (error) {
     if (isNoStorageVolume(error)) return spared(volume, 'it is gone already');
     if (error instanceof PoolkeeperError) return { result: 'failed', volume, error };
+    throw error;
+  }
+}
+
+/**
+ * A full disk must not keep anybody from making room. Without the note, a crash leaves a record that says of a volume
+ * that it waits for deletion when it is gone; nothing rests on that.
+ */
+async function noteIntent({ name, key }: PoolVolume, journal: Environment['journal']): Promise<number | undefined> {
+  try {
+    return await journal.begin({ kind: 'delete', volumeName: name, volumeKey: key });
+  } catch (error) {
+    if (error instanceof NoSpaceError) return undefined;
+    throw error;
+  }
+}
+
+/** The volume is gone, whatever happens now. An intent that stays open makes the next run write it down. */
+async function writeDown(volume: PoolVolume, intent: number | undefined, sweeper: Sweeper): Promise<SweepOutcome> {
+  try {
+    await sweeper.afterDelete(volume);
+    if (intent !== undefined) await sweeper.environment.journal.done(intent);
+    return { result: 'deleted', volume };
+  } catch (error) {
+    if (error instanceof PoolkeeperError) return { result: 'deleted', volume, unrecorded: error };
     throw error;
   }
 }

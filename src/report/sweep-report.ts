@@ -128,6 +128,7 @@ export function showSwept(outcome: SweepOutcome, reporter: Reporter): void {
         'swept',
         fields,
       );
+      if (outcome.unrecorded !== undefined) reporter.error(outcome.unrecorded);
       break;
     case 'spared':
       reporter.event('change', `spared ${volumeText(volume)}: ${outcome.reason}`, 'swept', {

@@ -17,7 +17,7 @@ const EMPTY: JournalContent = { open: new Map(), lastId: 0, wholeBytes: HEADER.l
  * Opens the journal of a pool for writing, and makes it if it is not there. What a crash tore at its end is cut off, and
  * it is emptied when nothing in it is open. What is done is dropped from one that has grown long. Only for the holder of the pool's lock.
  *
- * @throws IntegrityError naming file and line when it is damaged: set it aside; FailureError for a newer format.
+ * @throws IntegrityError naming file and line when it is damaged: it can be set aside; FailureError for a newer format.
  */
 export async function openJournal(path: string): Promise<Journal> {
   const found = await readContent(path);

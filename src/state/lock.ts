@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, statSync, writeSync, type Stats } from 'node:fs';
-import { IntegrityError, LockedError } from '../errors.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { IntegrityError, LockedError, PoolkeeperError } from '../errors.ts';
 import { readFileBounded } from './atomic-file.ts';
 import { fileError } from './file-error.ts';
 import { tryFlock } from './flock.ts';
@@ -9,6 +10,8 @@ import { integerField, parseJsonObject, stringField } from './json-fields.ts';
 const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
 const FILE_MODE = 0o640;
 const MAX_BYTES = 4096;
+const OWNER_TRIES = 5;
+const OWNER_DELAY_MS = 10;
 
 /** Who holds a lock, for the message that others get. */
 export interface LockOwner {
@@ -86,7 +89,7 @@ function isSameFile(a: Stats, b: Stats | undefined): boolean {
 }
 
 async function lockedError(path: string): Promise<LockedError> {
-  const owner = await attempt(() => readOwner(path));
+  const owner = await patientOwner(path);
   const hint = 'wait until it is done, or stop it';
   if (owner === undefined || owner instanceof Error) {
     return new LockedError('pool state is locked by another process', { hint });
@@ -95,7 +98,15 @@ async function lockedError(path: string): Promise<LockedError> {
   return new LockedError(`pool state is locked by pid ${pid} on ${host} since ${since} (${command})`, { hint });
 }
 
-/** The holder writes its name a moment after it locks, so there may be none yet, or a former one's. */
+/** The holder writes its name a moment after it locks, so there may be none yet. */
+async function patientOwner(path: string): Promise<LockOwner | PoolkeeperError | undefined> {
+  for (let tries = 1; ; tries += 1) {
+    const owner = await attempt(() => readOwner(path));
+    if (tries === OWNER_TRIES || (owner !== undefined && !(owner instanceof PoolkeeperError))) return owner;
+    await delay(OWNER_DELAY_MS);
+  }
+}
+
 async function readOwner(path: string): Promise<LockOwner | undefined> {
   const file = await readFileBounded(path, MAX_BYTES);
   if (file === undefined) return undefined;

@@ -1,20 +1,24 @@
 import { constants } from 'node:fs';
 import { copyFile, lstat, mkdir, mkdtemp, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { FailureError } from '../errors.ts';
+import { FailureError, IntegrityError } from '../errors.ts';
 import { removeFileDurably, syncPath } from './atomic-file.ts';
 import { errnoCode, fileError } from './file-error.ts';
+
+const MOVE_AWAY = { hint: 'poolkeeper follows no symbolic link there: move it away' };
 
 /**
  * Moves a file that cannot be used out of the way, into a folder of its own, and returns where it went. For example
  * `records/x.json` becomes `records/set-aside/2026-11-20T19:38:00.000Z-k3JdQx/x.json`. Nothing is ever deleted.
  *
  * @param asideRoot the folder that collects such files; `set-aside` beside the file by default
- * @throws NoSpaceError, FailureError; the file is then still where it was.
+ * @throws NoSpaceError, FailureError, IntegrityError when the folder is none; the file is then still where it was.
  */
 export async function setAside(path: string, asideRoot: string = join(dirname(path), 'set-aside')): Promise<string> {
   try {
     await mkdir(asideRoot, { recursive: true, mode: 0o750 });
+    if (!(await lstat(asideRoot)).isDirectory())
+      throw new IntegrityError(`'${asideRoot}' is not a directory`, MOVE_AWAY);
     const dir = await mkdtemp(join(asideRoot, `${new Date().toISOString()}-`));
     const target = join(dir, basename(path));
     await move(path, target);

@@ -110,8 +110,18 @@ describe('matchesAll', () => {
   });
 
   it('wants every filter to match', () => {
-    expect(matchesAll(ITEM, ['arch=amd64', 'release=noble'].map(parseFilter))).to.equal(true);
-    expect(matchesAll(ITEM, ['arch=amd64', 'release=jammy'].map(parseFilter))).to.equal(false);
+    expect(
+      matchesAll(
+        ITEM,
+        ['arch=amd64', 'release=noble'].map((text) => parseFilter(text)),
+      ),
+    ).to.equal(true);
+    expect(
+      matchesAll(
+        ITEM,
+        ['arch=amd64', 'release=jammy'].map((text) => parseFilter(text)),
+      ),
+    ).to.equal(false);
   });
 });
 

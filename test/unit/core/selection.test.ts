@@ -21,7 +21,11 @@ function item(version: string, tags: Record<string, string> = {}, more: Partial<
 
 /** Versions that are taken, and reasons for those that are not. */
 function select(items: readonly OfferedItem[], filters: readonly string[] = [], poolType = 'dir'): unknown {
-  const { wanted, refused } = selectNewest(items, filters.map(parseFilter), poolType);
+  const { wanted, refused } = selectNewest(
+    items,
+    filters.map((text) => parseFilter(text)),
+    poolType,
+  );
   return {
     wanted: wanted.map(({ identity }) => `${identity.product} ${identity.version}`),
     refused: refused.map(({ reason }) => reason),

@@ -43,6 +43,17 @@ function alone(more: Partial<SweepCandidate['volume']> = {}, lastNeededAt = 0): 
 }
 
 describe('planSweep', () => {
+  it('waits for no time that lies so far ahead that a clock was wrong', () => {
+    const inYears = NOW + 10_000 * HOUR;
+    expect(judged({ ...alone({ modifiedAtMs: inYears }), policy: PATIENT })).to.deep.equal(['delete a']);
+    expect(judged({ ...alone({ modifiedAtMs: NOW + 20 * HOUR }), policy: PATIENT })).to.deep.equal([
+      `keep a: young until ${(NOW + 21 * HOUR) / HOUR}`,
+    ]);
+    expect(judged({ ...alone({ modifiedAtMs: inYears }, NOW), policy: PATIENT })).to.deep.equal([
+      'keep a: grace until 102',
+    ]);
+  });
+
   it('deletes what nothing speaks for', () => {
     expect(judged(alone())).to.deep.equal(['delete a']);
     expect(judged({ ...alone(), policy: PATIENT })).to.deep.equal(['delete a']);

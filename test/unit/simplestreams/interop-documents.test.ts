@@ -182,7 +182,7 @@ describe('interop statements on documents', () => {
     const product = (arch: string): object => ({ arch, release: 'noble', versions: { v1: { items } } });
     const tree = { 'noble:amd64': product('amd64'), 'noble:arm64': product('arm64') };
     const stream = await readPlain(serve({ 'index.sjson': products({}, { products: tree }) }));
-    const filters = ['release=noble', 'arch=amd64'].map(parseFilter);
+    const filters = ['release=noble', 'arch=amd64'].map((text) => parseFilter(text));
     const selected = [...stream.items()].filter(({ tags }) => matchesAll(tags, filters));
     expect(selected.map((item) => item.product)).to.deep.equal(['noble:amd64']);
   });
