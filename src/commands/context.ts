@@ -21,5 +21,7 @@ export interface CommandContext {
   readonly clock: Clock;
   /** Aborted when the user or the system asks the program to stop. */
   readonly signal: AbortSignal;
+  /** Calls the listener for every such request, the first included, until the returned function is called. */
+  onStopSignal(this: void, listener: (signal: NodeJS.Signals) => void): () => void;
   readonly version: string;
 }
