@@ -27,7 +27,8 @@ export async function main(): Promise<void> {
   }
   process.stdout.on('error', ignoreBrokenPipe);
   process.stderr.on('error', ignoreBrokenPipe);
-  process.exitCode = await run(process.argv.slice(2), createContext(stop.signal));
+  const argv = process.argv.slice(2);
+  process.exitCode = await run(argv, createContext(argv, stop.signal));
 }
 
 /** Parses arguments, runs the command they name and says how it ended. */
@@ -116,7 +117,7 @@ function keepLast(values: Record<string, unknown>): void {
   }
 }
 
-function createContext(signal: AbortSignal): CommandContext {
+function createContext(argv: readonly string[], signal: AbortSignal): CommandContext {
   return {
     stdout: process.stdout,
     stderr: process.stderr,
@@ -136,6 +137,7 @@ function createContext(signal: AbortSignal): CommandContext {
       };
     },
     version: readVersion(),
+    wordsBehindDashes: argv.slice(ownWords(argv).length + 1),
   };
 }
 

@@ -24,4 +24,6 @@ export interface CommandContext {
   /** Calls the listener for every such request, the first included, until the returned function is called. */
   onStopSignal(this: void, listener: (signal: NodeJS.Signals) => void): () => void;
   readonly version: string;
+  /** The words behind `--`, for commands that run another one. As they are: yargs would turn `007` into a number. */
+  readonly wordsBehindDashes: readonly string[];
 }

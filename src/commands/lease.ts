@@ -12,7 +12,6 @@ import { openSession, type Session, withConnection } from './session.ts';
 
 interface RunArguments extends PoolArguments {
   readonly image: readonly string[];
-  readonly '--'?: readonly string[];
   readonly ttl: string;
   readonly any: boolean;
 }
@@ -68,7 +67,7 @@ async function run(
   options: ArgumentsCamelCase<RunArguments>,
   connection: Session['connection'],
 ): Promise<void> {
-  const command = options['--'] ?? [];
+  const command = context.wordsBehindDashes;
   const ttlMs = parseTtl(options.ttl);
   if (command.length === 0) {
     throw new UsageError('name the command to run', { hint: 'write it behind --, as in: lease run IMAGE -- COMMAND' });

@@ -27,6 +27,7 @@ export function inProcess(world: World, now: () => number = () => Date.now()): I
     signal: new AbortController().signal,
     onStopSignal: () => () => undefined,
     version: '0.0.0',
+    wordsBehindDashes: [],
   };
   const options: PoolArguments = {
     connect: world.libvirtd.uri,
