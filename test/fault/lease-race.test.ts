@@ -60,14 +60,14 @@ describe('creators racing with the collector', () => {
     create: (creator: number) => Promise<void>,
     collector: readonly string[] = COLLECTOR,
   ): Promise<void> {
-    let isOver = false;
+    const over = new AbortController();
     const collecting = (async () => {
-      while (!isOver) await host.replaceImages(collector);
+      while (!over.signal.aborted) await host.replaceImages(collector);
     })();
     try {
       await Promise.all(Array.from({ length: CREATORS }, (_, creator) => create(creator)));
     } finally {
-      isOver = true;
+      over.abort();
       await collecting;
     }
     await host.replaceImages(collector);

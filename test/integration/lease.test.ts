@@ -148,10 +148,10 @@ describe('a lease', () => {
 
   it('is listed, also as JSON, and can be released', async () => {
     const held = await holdOld();
-    const until = new Date(held.expiresAt).toISOString();
+    const expiresAt = new Date(held.expiresAt).toISOString();
     expect(await world.poolkeeper('lease', 'list')).to.deep.equal({
       status: 0,
-      stdout: `3f2a9c01  ${NOBLE} 20240423  virt-install … (pid 123, which is gone) until ${until}\n`,
+      stdout: `3f2a9c01  ${NOBLE} 20240423  virt-install … (pid 123, which is gone) until ${expiresAt}\n`,
       stderr: '',
     });
     expect(jsonLines((await world.poolkeeper('lease', 'list', '--json')).stdout)).to.deep.equal([
@@ -164,7 +164,7 @@ describe('a lease', () => {
         host: held.host,
         is_process_gone: true,
         created_at: new Date(held.createdAt).toISOString(),
-        expires_at: until,
+        expires_at: expiresAt,
       },
     ]);
     expect((await world.poolkeeper('lease', 'release', '3f2a9c01')).stdout).to.equal('released lease 3f2a9c01\n');
