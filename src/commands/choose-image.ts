@@ -47,7 +47,6 @@ function chooseName({ words, isAny }: ImageQuestion, names: readonly NamedVolume
   const all = names.filter(({ isNameExact }) => isNameExact).map(inPool);
   const isSame = (a: { volume: { name: string } }, b: { volume: { name: string } }) => a.volume.name === b.volume.name;
   const find = (from: typeof all): string => findNamed(text, from, isSame).volume.name;
-  // Names in base64 look like filters, so names come first.
   try {
     return find(isAny ? all : offered);
   } catch (error) {
@@ -61,8 +60,10 @@ function chooseName({ words, isAny }: ImageQuestion, names: readonly NamedVolume
   }
 }
 
+/** A volume that is gone must not be taken for a filter: `x-uvt-b64-…=` would match whatever has no such tag. */
 function toFilters(words: readonly string[]): readonly Filter[] | undefined {
-  return words.every((word) => /^[\w|-]+\s*(?:!=|!~|=|~)/.test(word)) ? words.map(parseFilter) : undefined;
+  const isFilter = (word: string) => /^[\w|-]+\s*(?:!=|!~|=|~)/.test(word) && decodeVolumeName(word) === undefined;
+  return words.every(isFilter) ? words.map(parseFilter) : undefined;
 }
 
 function onlyMatch(text: string, filters: readonly Filter[], view: PoolView): string {

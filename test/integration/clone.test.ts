@@ -1,11 +1,15 @@
 import { expect } from 'chai';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { encodeMetadataName } from '../../src/core/identity.ts';
 import { jsonLines } from '../support/json-lines.ts';
 import { qemuImg } from '../support/qemu.ts';
 import { World } from '../support/world.ts';
 
 const NOBLE = 'com.ubuntu.cloud:server:24.04:amd64';
+
+/** In base64, names may end with `=`. */
+const GONE = encodeMetadataName({ product: NOBLE, version: '20240101' });
 
 describe('clone --overlay', () => {
   let world: World;
@@ -72,6 +76,12 @@ describe('clone --overlay', () => {
       /^image \S+ 20240423 is not offered to new domains$/,
     ],
     ['an image that there is not', ['com.example:x 1', 'web1'], 4, /^no volume is called 'com\.example:x 1'$/],
+    [
+      'a volume that is gone, whose name looks like a filter',
+      [GONE, 'web1'],
+      4,
+      /^no volume is called 'x-uvt-b64-\S+='$/,
+    ],
     ['filters that match nothing', ['release=lunar', 'web1'], 4, /^no offered image matches release=lunar$/],
     ['filters that match several images', ['arch=amd64', 'web1'], 2, /^arch=amd64 matches 2 images:$/],
     [
