@@ -4,7 +4,7 @@ import { COMMANDS } from './commands/commands.ts';
 import { type CommandContext, STANDARD_INPUT } from './commands/context.ts';
 import { commonOptions } from './commands/options.ts';
 import { nearNames } from './core/near-names.ts';
-import { EXIT, type ExitStatus, InterruptedError, PoolkeeperError, UsageError } from './errors.ts';
+import { CommandExit, EXIT, InterruptedError, PoolkeeperError, UsageError } from './errors.ts';
 import { createReporter } from './report/reporter.ts';
 
 /** What yargs says about options, in words of our own. */
@@ -14,31 +14,39 @@ const COMPLAINTS = {
   'Argument: %s, Given: %s, Choices: %s': '%s cannot be %s, only %s',
 };
 
+/** The signals that ask the program to stop, with the exit statuses that they lead to. */
+const STOP_SIGNALS = [
+  ['SIGINT', EXIT.interrupted],
+  ['SIGTERM', EXIT.terminated],
+  ['SIGHUP', EXIT.interrupted],
+] as const;
+
 /** Arguments of which every value counts. */
-const LISTS: ReadonlySet<string> = new Set(['_', 'filters', 'files', 'pools', 'mirror']);
+const LISTS: ReadonlySet<string> = new Set(['_', '--', 'image', 'words', 'filters', 'files', 'pools', 'mirror']);
 
 /** Runs the command that the process was started with and sets its exit status. */
 export async function main(): Promise<void> {
   const stop = new AbortController();
-  const signals = { SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated, SIGHUP: EXIT.interrupted };
-  for (const [signal, exitStatus] of Object.entries(signals)) {
+  for (const [signal, exitStatus] of STOP_SIGNALS) {
     process.once(signal, () => stop.abort(new InterruptedError(`stopped by ${signal}`, { exitStatus })));
   }
   process.stdout.on('error', ignoreBrokenPipe);
   process.stderr.on('error', ignoreBrokenPipe);
-  process.exitCode = await run(process.argv.slice(2), createContext(stop.signal));
+  const argv = process.argv.slice(2);
+  process.exitCode = await run(argv, createContext(argv, stop.signal));
 }
 
 /** Parses arguments, runs the command they name and says how it ended. */
-async function run(argv: readonly string[], context: CommandContext): Promise<ExitStatus> {
+async function run(argv: readonly string[], context: CommandContext): Promise<number> {
   try {
-    await createParser(argv, context).parseAsync(argv.map(toParsable), {}, (_error, _arguments, output) => {
+    await createParser(argv, context).parseAsync(toParsable(argv), {}, (_error, _arguments, output) => {
       if (output !== '') context.stdout.write(`${output}\n`);
     });
     return EXIT.done;
   } catch (thrown) {
+    if (thrown instanceof CommandExit) return thrown.status;
     const error = toKnownError(thrown, argv);
-    const json = argv.includes('--json');
+    const json = ownWords(argv).includes('--json');
     createReporter({ ...context, json, quiet: false, verbose: false }).error(error);
     return error instanceof PoolkeeperError ? error.exitStatus : EXIT.failure;
   }
@@ -105,11 +113,21 @@ function addUnknownCommand(parser: Argv): Argv {
 
 /**
  * `--create-pool` takes a value only behind `=`; alone it must not swallow the word that follows. A lone dash, which
- * means standard input, would be dropped.
+ * means standard input, would be dropped. What stands behind `--` may be another program's.
  */
-function toParsable(word: string): string {
-  if (word === '--create-pool') return '--create-pool=';
-  return word === '-' ? STANDARD_INPUT : word;
+function toParsable(argv: readonly string[]): readonly string[] {
+  const own = ownWords(argv);
+  const parsable = own.map((word) => {
+    if (word === '--create-pool') return '--create-pool=';
+    return word === '-' ? STANDARD_INPUT : word;
+  });
+  return [...parsable, ...argv.slice(own.length)];
+}
+
+/** The arguments before `--`. */
+function ownWords(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf('--');
+  return end === -1 ? argv : argv.slice(0, end);
 }
 
 /** Of an option that is given again the last value counts, so that a script can override what it was given. */
@@ -119,7 +137,7 @@ function keepLast(values: Record<string, unknown>): void {
   }
 }
 
-function createContext(signal: AbortSignal): CommandContext {
+function createContext(argv: readonly string[], signal: AbortSignal): CommandContext {
   return {
     stdout: process.stdout,
     stderr: process.stderr,
@@ -132,7 +150,14 @@ function createContext(signal: AbortSignal): CommandContext {
     pid: process.pid,
     clock: { now: () => Date.now() },
     signal,
+    onStopSignal: (listener) => {
+      for (const [name] of STOP_SIGNALS) process.on(name, listener);
+      return () => {
+        for (const [name] of STOP_SIGNALS) process.off(name, listener);
+      };
+    },
     version: readVersion(),
+    wordsBehindDashes: argv.slice(ownWords(argv).length + 1),
   };
 }
 

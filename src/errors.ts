@@ -148,3 +148,13 @@ export class InterruptedError extends PoolkeeperError {
     this.exitStatus = details.exitStatus ?? EXIT.interrupted;
   }
 }
+
+/** When a command that was run for the user ended with a status of its own, about which it said all there is to say. */
+export class CommandExit extends Error {
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`the command ended with status ${status}`);
+    this.status = status;
+  }
+}

@@ -25,6 +25,12 @@ export const COMMANDS: readonly Command[] = [
   command('orphans', 'list volumes that nothing needs, whoever made them', async (context) =>
     (await import('./orphans.ts')).orphansCommand(context),
   ),
+  command('clone <words..>', 'make a volume that stands on an image', async (context) =>
+    (await import('./clone.ts')).cloneCommand(context),
+  ),
+  command('lease', 'keep an image while a command builds on it', async (context) =>
+    (await import('./lease.ts')).leaseCommand(context),
+  ),
   command('purge', 'withdraw all images and delete those that nothing needs', async (context) =>
     (await import('./purge.ts')).purgeCommand(context),
   ),

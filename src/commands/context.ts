@@ -21,5 +21,9 @@ export interface CommandContext {
   readonly clock: Clock;
   /** Aborted when the user or the system asks the program to stop. */
   readonly signal: AbortSignal;
+  /** Calls the listener for every such request, the first included, until the returned function is called. */
+  onStopSignal(this: void, listener: (signal: NodeJS.Signals) => void): () => void;
   readonly version: string;
+  /** The words behind `--`, for commands that run another one. As they are: yargs would turn `007` into a number. */
+  readonly wordsBehindDashes: readonly string[];
 }

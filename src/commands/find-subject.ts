@@ -14,19 +14,30 @@ export interface Subject {
   readonly seen: SeenVolume | undefined;
 }
 
+/** Finds a volume by any of its names. @throws as `findNamed` does. */
+export function findVolume(text: string, volumes: readonly SeenVolume[]): Subject {
+  const seen = findNamed(text, volumes, (a, b) => a.node === b.node);
+  return { node: seen.node, seen };
+}
+
+/** Something that goes by the names of a volume. */
+interface Named {
+  readonly volume: { readonly pool: string; readonly name: string };
+}
+
 /**
  * Finds the volume of a name, of `POOL/NAME`, or with an image: `PRODUCT VERSION`, or the product alone where there is
  * but one version.
  *
  * @throws NoMatchError; UsageError when several fit, with a list of them.
  */
-export function findVolume(text: string, volumes: readonly SeenVolume[]): Subject {
-  const found = volumes.filter(({ volume }) => namesOf(volume).includes(text));
+export function findNamed<T extends Named>(text: string, all: readonly T[], isSame: (a: T, b: T) => boolean): T {
+  const found = all.filter(({ volume }) => namesOf(volume).includes(text));
   const [first] = found;
   if (first === undefined) {
     const near = nearNames(
       text,
-      volumes.flatMap(({ volume }) => namesOf(volume)),
+      all.flatMap(({ volume }) => namesOf(volume)),
     );
     const hint = near.length > 0 ? `did you mean ${near.map((name) => `'${name}'`).join(' or ')}?` : undefined;
     throw new NoMatchError(`no volume is called '${text}'`, {
@@ -35,7 +46,7 @@ export function findVolume(text: string, volumes: readonly SeenVolume[]): Subjec
         `see 'virsh vol-list POOL'; a volume that was made by other means appears after 'virsh pool-refresh POOL'`,
     });
   }
-  if (found.some(({ node }) => node !== first.node)) {
+  if (found.some((each) => !isSame(each, first))) {
     const list = found
       .map(({ volume }) => `\n  ${volume.pool}/${volume.name}`)
       .sort()
@@ -44,7 +55,7 @@ export function findVolume(text: string, volumes: readonly SeenVolume[]): Subjec
       hint: 'name one as POOL/VOLUME',
     });
   }
-  return { node: first.node, seen: first };
+  return first;
 }
 
 /**

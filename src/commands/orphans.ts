@@ -13,7 +13,7 @@ import { describeOrphans } from './describe-orphans.ts';
 import { type OrphanSearch, searchOrphans } from './judge-orphans.ts';
 import { sweepOptions, type Verb } from './options.ts';
 import { activePool, pathsOfPool, type PoolsArguments } from './pools.ts';
-import { reporterOf, withConnection } from './session.ts';
+import { claimsOf, reporterOf, withConnection } from './session.ts';
 
 interface OrphansArguments extends PoolsArguments {
   readonly pools: readonly string[] | undefined;
@@ -85,6 +85,7 @@ async function prepareSearch(
     connection,
     qemuImg: createQemuImgInfo(),
     ownPid: context.pid,
+    readClaims: claimsOf(context, options),
     pools: new Set(pools.map(({ name }) => name)),
     minAgeMs,
     now: () => context.clock.now(),

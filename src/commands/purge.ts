@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs';
 import { identityText } from '../core/identity.ts';
-import type { Verdict } from '../core/sweep-plan.ts';
+import type { KeepReason, Verdict } from '../core/sweep-plan.ts';
+import { isClaimed } from '../core/use-graph.ts';
 import { FailureError, InUseError, PartialError } from '../errors.ts';
 import { recordDeletion } from '../execute/record-deletion.ts';
 import { executeSweep } from '../execute/sweep.ts';
@@ -86,14 +87,14 @@ async function judge(session: Session, only?: ReadonlySet<string>): Promise<Judg
   return judgePool(session, policy, { retired: 'all', ...(only === undefined ? {} : { only }) });
 }
 
-/** With `--force-in-use` need is no reason to keep an image. */
+/** With `--force-in-use` need is no reason to keep an image, unless somebody is just about to use it, or said so. */
 function toDelete(verdicts: readonly Verdict[], { forceInUse }: PurgeArguments): readonly Verdict[] {
   if (!forceInUse) return verdicts;
   return verdicts.map((verdict) => (isForced(verdict) ? { action: 'delete', volume: verdict.volume } : verdict));
 }
 
 function isForced(verdict: Verdict): verdict is Extract<Verdict, { action: 'keep' }> {
-  return verdict.action === 'keep' && (verdict.reason.kind === 'needed' || verdict.reason.kind === 'unseen');
+  return verdict.action === 'keep' && isOverridden(verdict.reason);
 }
 
 /** Before anything is asked or done, since what needs the images will not start again. */
@@ -102,6 +103,10 @@ function warnOfForce(verdicts: readonly Verdict[], { forceInUse }: PurgeArgument
   for (const { volume, reason } of verdicts.filter(isForced)) {
     reporter.warning(`${volumeText(volume)} is not spared by --force-in-use: ${reasonText(reason)}`);
   }
+}
+
+function isOverridden(reason: KeepReason): boolean {
+  return reason.kind === 'unseen' || (reason.kind === 'needed' && !isClaimed(reason.need));
 }
 
 async function isConfirmed(
@@ -127,15 +132,17 @@ async function isConfirmed(
 /** @throws InUseError naming what stays because it is needed; IncompleteViewError; PartialError if a deletion failed. */
 function assertComplete({ verdicts }: Judgement, { forceInUse }: PurgeArguments, failed: number): void {
   if (failed > 0) throw new PartialError(`${failed} volume(s) could not be deleted`);
-  if (forceInUse) return;
   const kept = verdicts.flatMap((verdict) => (verdict.action === 'keep' ? [verdict] : []));
-  const needed = kept.filter(({ reason }) => reason.kind === 'needed');
+  const needed = kept.filter(({ reason }) => reason.kind === 'needed' && (!forceInUse || !isOverridden(reason)));
   if (needed.length > 0) {
     const list = needed.map(({ volume, reason }) => `\n  ${volumeText(volume)}: ${reasonText(reason)}`).join('');
     throw new InUseError(`${needed.length} image(s) are in use and stay until nothing needs them:${list}`, {
-      hint: `'poolkeeper why VOLUME' shows what needs one; --force-in-use deletes them all the same`,
+      hint: forceInUse
+        ? `no force overrides a lease: wait, or end it with 'poolkeeper lease release'`
+        : `'poolkeeper why VOLUME' shows what needs one; --force-in-use deletes them all the same`,
     });
   }
+  if (forceInUse) return;
   const unseen = incompleteView(kept);
   if (unseen !== undefined) throw unseen;
 }

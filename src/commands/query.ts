@@ -1,9 +1,9 @@
 import type { Argv } from 'yargs';
 import { matchesAll, parseFilter } from '../core/filter.ts';
-import { identityText } from '../core/identity.ts';
 import { gatherPoolView } from '../gather/pool-view.ts';
 import { listVolumeNames } from '../libvirt/volume.ts';
 import type { CommandContext } from './context.ts';
+import { offeredImages } from './offered-images.ts';
 import { type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { openSession, type Session, withConnection } from './session.ts';
 import { timedExpression } from './timed-expression.ts';
@@ -37,12 +37,10 @@ async function query({ connection, pool, paths, reporter }: Session, texts: read
   const volumes = await listVolumeNames(connection, pool.name);
   const view = await gatherPoolView(pool, volumes, paths);
   for (const { error } of view.damaged) reporter.warning(error.message, error.hint);
-  const held = new Set([...view.managed.values()].map(({ identity }) => identityText(identity)));
-  const lines = [...view.metadata.values()].flatMap(({ identity, item }) => {
-    const tags = { ...item, product_name: identity.product, version_name: identity.version, item_name: 'disk1.img' };
-    if (!held.has(identityText(identity)) || !matchesAll(tags, filters)) return [];
+  const matching = offeredImages(view).filter(({ tags }) => matchesAll(tags, filters));
+  const lines = matching.map(({ identity, item }) => {
     const { release = '', arch = '', label = '' } = item;
-    return [{ text: `release=${release} arch=${arch} label=${label} (${identity.version})`, item, identity }];
+    return { text: `release=${release} arch=${arch} label=${label} (${identity.version})`, item, identity };
   });
   for (const { text, item, identity } of lines.toSorted((a, b) => (a.text < b.text ? -1 : 1))) {
     reporter.data(text, 'image', { product: identity.product, version: identity.version, tags: item });

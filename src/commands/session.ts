@@ -1,9 +1,11 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import type { Claims } from '../core/claim.ts';
 import type { Fetcher } from '../core/ports.ts';
 import { IntegrityError, LibvirtError, TrustError, UsageError } from '../errors.ts';
 import type { Environment } from '../execute/environment.ts';
 import type { PoolToJudge } from '../gather/judge-pool.ts';
+import { readLeaseClaims } from '../gather/lease-roots.ts';
 import { createQemuImgInfo } from '../image-format/qemu-img.ts';
 import { Connection } from '../libvirt/connection.ts';
 import { isNoStoragePool } from '../libvirt/error-codes.ts';
@@ -86,7 +88,14 @@ export async function openSession(
     reporter: reporterOf(context, options),
     qemuImg: createQemuImgInfo(),
     ownPid: context.pid,
+    readClaims: claimsOf(context, options),
   };
+}
+
+/** Reads what keeps volumes of any pool by way of poolkeeper's own state. */
+export function claimsOf(context: CommandContext, options: CommonArguments): () => Promise<Claims> {
+  const stateDir = stateDirOf(context, options);
+  return () => readLeaseClaims(stateDir, context.clock.now());
 }
 
 /** @throws LibvirtError when the pool is missing, not active, or of a kind that holds no image files. */

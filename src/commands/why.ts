@@ -16,7 +16,7 @@ import type { CommandContext } from './context.ts';
 import { findPath, findVolume, type Subject } from './find-subject.ts';
 import type { Verb } from './options.ts';
 import { activePool, pathsOfPool, type PoolsArguments } from './pools.ts';
-import { reporterOf, withConnection } from './session.ts';
+import { claimsOf, reporterOf, withConnection } from './session.ts';
 
 interface WhyArguments extends PoolsArguments {
   readonly target: string;
@@ -52,7 +52,8 @@ async function why(context: CommandContext, options: WhyArguments, connection: C
     graceMs: parseDuration(options.grace, '--grace'),
     minAgeMs: parseDuration(options.minAge, '--min-age'),
   };
-  const gathered = await gatherUseGraph({ connection, qemuImg: createQemuImgInfo(), ownPid: context.pid });
+  const readClaims = claimsOf(context, options);
+  const gathered = await gatherUseGraph({ connection, qemuImg: createQemuImgInfo(), ownPid: context.pid, readClaims });
   const subject = await findSubject(options, gathered, connection);
   const { node, seen } = subject;
   const graph = withNode(gathered.graph, subject);

@@ -36,6 +36,8 @@ export interface GraphNode {
 export interface GraphRoot {
   readonly label: string;
   readonly edges: readonly Edge[];
+  /** It is a lease or a pin, which no force overrides. */
+  readonly isClaim?: boolean;
 }
 
 /** Everything that was gathered about who needs what. */
@@ -144,6 +146,12 @@ export function chainOf(need: Need): readonly Link[] {
   for (let at: Need | undefined = need; at !== undefined; at = at.parent)
     if (at.link !== undefined) links.unshift(at.link);
   return links;
+}
+
+/** Whether the need comes from a lease or a pin. */
+export function isClaimed(need: Need): boolean {
+  const from = chainOf(need)[0]?.from;
+  return from !== undefined && 'isClaim' in from && from.isClaim;
 }
 
 /** Whether a blind spot could hide a need for this node. */

@@ -2,11 +2,13 @@ import type { PoolVolume, SweepOutcome, Verdict } from '../core/sweep-plan.ts';
 import { NoSpaceError, PoolkeeperError } from '../errors.ts';
 import { isNoStorageVolume } from '../libvirt/error-codes.ts';
 import { deleteVolume, lookupVolume } from '../libvirt/volume.ts';
+import { removeTemporaryFiles } from '../state/atomic-file.ts';
+import { withGate } from '../state/gate.ts';
 import type { Environment } from './environment.ts';
 
 /** What is needed to delete volumes. */
 export interface Sweeper {
-  readonly environment: Pick<Environment, 'connection' | 'journal' | 'signal'>;
+  readonly environment: Pick<Environment, 'connection' | 'journal' | 'paths' | 'signal'>;
   /** Judges these volumes afresh, by name, as if all others were to stay. */
   rejudge(only: ReadonlySet<string>): Promise<readonly Verdict[]>;
   /** Called after a volume is gone. */
@@ -14,13 +16,23 @@ export interface Sweeper {
 }
 
 /**
- * Deletes volumes: the only place in the program that does. The plan is checked against a fresh judgement, which may spare
+ * Deletes volumes: the only place in the program that does. All of it happens inside the pool's gate, so that nobody can
+ * take a lease between the second look and the deletions. The plan is checked against a fresh judgement, which may spare
  * volumes and never adds any; each volume's key, size and time are compared once more right before it goes. What fails
  * or changed is reported and does not stop the rest. But it stays, and so must what it stands on: the rest is then judged
  * once more.
  */
 export async function executeSweep(planned: readonly Verdict[], sweeper: Sweeper): Promise<readonly SweepOutcome[]> {
   const doomed = planned.filter(isDeletion).map(({ volume }) => volume);
+  if (doomed.length === 0) return [];
+  const { paths, signal } = sweeper.environment;
+  return withGate(paths.gate, 'exclusive', { signal }, async () => {
+    await removeTemporaryFiles(paths.leases);
+    return deleteAll(doomed, sweeper);
+  });
+}
+
+async function deleteAll(doomed: readonly PoolVolume[], sweeper: Sweeper): Promise<readonly SweepOutcome[]> {
   const outcomes: SweepOutcome[] = [];
   let fresh: ReadonlyMap<string, PoolVolume> | undefined;
   for (const [index, volume] of doomed.entries()) {

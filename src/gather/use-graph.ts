@@ -1,3 +1,4 @@
+import { claimReference, type Claims } from '../core/claim.ts';
 import type { Edge, GraphRoot, UseGraph } from '../core/use-graph.ts';
 import type { QemuImgInfo } from '../image-format/qemu-img.ts';
 import type { Connection } from '../libvirt/connection.ts';
@@ -22,6 +23,8 @@ export interface GraphSight {
   readonly qemuImg: QemuImgInfo;
   /** Of poolkeeper itself, which is no user of the files that it reads. `undefined`: do not ask the kernel who holds files. */
   readonly ownPid: number | undefined;
+  /** Reads leases and pins. Called before libvirt is asked: a lease that has ended by then left its domain to be seen. */
+  readClaims(this: void): Promise<Claims>;
 }
 
 /** How images are read, and on which host. */
@@ -30,6 +33,8 @@ export interface HostSight extends ImageSight {
   readonly isLocal: boolean;
   /** As in `GraphSight`. */
   readonly ownPid?: number | undefined;
+  /** Leases and pins, by default none. */
+  readonly claims?: Claims;
 }
 
 interface Sight extends ImageSight {
@@ -38,6 +43,8 @@ interface Sight extends ImageSight {
   readonly draft: Draft;
   readonly poolNames: ReadonlySet<string>;
 }
+
+const NO_CLAIMS: Claims = { claims: [], blindSpots: [] };
 
 /** How many images are read at the same time. */
 const READERS = 16;
@@ -48,16 +55,17 @@ const READERS = 16;
  *
  * @throws LibvirtError when domains or pools cannot be listed at all.
  */
-export async function gatherUseGraph({ connection, qemuImg, ownPid }: GraphSight): Promise<GatheredGraph> {
+export async function gatherUseGraph({ connection, qemuImg, ownPid, readClaims }: GraphSight): Promise<GatheredGraph> {
+  const claims = await readClaims();
   const isLocal = isLocalUri(connection.uri);
   const inventory = await listInventory(connection, isLocal);
-  return drawGraph(inventory, { qemuImg, readVolume: volumesOf(connection), isLocal, ownPid });
+  return drawGraph(inventory, { qemuImg, readVolume: volumesOf(connection), isLocal, ownPid, claims });
 }
 
 /** Draws the graph of what was listed, and reads every image on the way. */
 export async function drawGraph(
   inventory: Inventory,
-  { isLocal, ownPid, ...images }: HostSight,
+  { isLocal, ownPid, claims = NO_CLAIMS, ...images }: HostSight,
 ): Promise<GatheredGraph> {
   const draft = new Draft();
   const pools = inventory.pools.map(({ pool }) => pool);
@@ -65,12 +73,17 @@ export async function drawGraph(
   const sight: Sight = { ...images, isLocal, files: isLocal ? localFiles() : remoteFiles(), draft, poolNames };
   const volumes: SeenVolume[] = [];
   for (const listing of inventory.pools) volumes.push(...(await draftPool(listing, draft, sight)));
-  draft.miss(...inventory.blindSpots);
+  draft.miss(...inventory.blindSpots, ...claims.blindSpots);
   const holders =
     isLocal && ownPid !== undefined
       ? await openFileRoots(sight.files, await poolFolders(pools, sight.files), ownPid)
       : [];
-  const roots = [...(await domainRoots(inventory, sight)), ...(await poolRoots(pools, sight)), ...holders];
+  const roots = [
+    ...(await claimRoots(claims, pools, sight)),
+    ...(await domainRoots(inventory, sight)),
+    ...(await poolRoots(pools, sight)),
+    ...holders,
+  ];
   for (const { volume, node } of volumes) {
     await addEdges(node, readVolumeXml(`${node.label}, XML`, volume.xml), sight);
   }
@@ -86,6 +99,24 @@ export async function drawGraph(
  */
 export function isLocalUri(uri: string): boolean {
   return /^[a-z0-9-]+(?:\+(?!ext:)[a-z0-9]+)?:\/\/\//i.test(uri);
+}
+
+/** Claims are written down by the pool's UUID, since names of pools change. One on a pool that is no more keeps nothing. */
+async function claimRoots(
+  { claims }: Claims,
+  pools: readonly StoragePool[],
+  { files }: Sight,
+): Promise<readonly GraphRoot[]> {
+  const held = claims.flatMap((claim) => {
+    const pool = pools.find(({ uuid }) => uuid.toLowerCase() === claim.poolUuid);
+    return pool === undefined ? [] : [{ claim, pool: pool.name }];
+  });
+  return Promise.all(
+    held.map(async ({ claim, pool }) => {
+      const edge = await toEdge(claimReference(claim, pool), claim.document, files);
+      return { label: claim.label, edges: [edge], isClaim: true };
+    }),
+  );
 }
 
 async function domainRoots({ domains }: Inventory, sight: Sight): Promise<readonly GraphRoot[]> {

@@ -1,14 +1,11 @@
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, statSync, writeSync, type Stats } from 'node:fs';
+import { closeSync, ftruncateSync, writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { IntegrityError, LockedError, PoolkeeperError } from '../errors.ts';
+import { LockedError, PoolkeeperError } from '../errors.ts';
 import { readFileBounded } from './atomic-file.ts';
-import { fileError } from './file-error.ts';
-import { tryFlock } from './flock.ts';
 import { attempt } from './listing.ts';
 import { integerField, parseJsonObject, stringField } from './json-fields.ts';
+import { tryLockFile } from './lock-file.ts';
 
-const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
-const FILE_MODE = 0o640;
 const MAX_BYTES = 4096;
 const OWNER_TRIES = 5;
 const OWNER_DELAY_MS = 10;
@@ -47,7 +44,7 @@ export class Lock {
  * @throws LockedError naming the holder; IntegrityError when `path` is no regular file; FailureError.
  */
 export async function acquireLock(path: string, owner: LockOwner): Promise<Lock> {
-  const fd = lockFile(path);
+  const fd = tryLockFile(path, 'exclusive');
   if (fd === undefined) throw await lockedError(path);
   try {
     ftruncateSync(fd);
@@ -56,36 +53,6 @@ export async function acquireLock(path: string, owner: LockOwner): Promise<Lock>
     // The lock holds without its text, and a full disk must not keep the one away who wants to clear it.
   }
   return new Lock(fd);
-}
-
-/** The locked descriptor of the file that is at `path` now; `undefined` when somebody else holds it. */
-function lockFile(path: string): number | undefined {
-  for (;;) {
-    const fd = openLockFile(path);
-    try {
-      if (!fstatSync(fd).isFile()) throw new IntegrityError(`cannot lock '${path}': it is not a regular file`);
-      const isLocked = tryFlock(fd, path);
-      if (isLocked && isSameFile(fstatSync(fd), statSync(path, { throwIfNoEntry: false }))) return fd;
-      closeSync(fd);
-      if (!isLocked) return undefined;
-      // Somebody removed the file between opening and locking: others would lock its successor.
-    } catch (cause) {
-      closeSync(fd);
-      throw fileError(`cannot lock '${path}'`, cause);
-    }
-  }
-}
-
-function openLockFile(path: string): number {
-  try {
-    return openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, FILE_MODE);
-  } catch (cause) {
-    throw fileError(`cannot open lock file '${path}'`, cause);
-  }
-}
-
-function isSameFile(a: Stats, b: Stats | undefined): boolean {
-  return a.ino === b?.ino && a.dev === b.dev;
 }
 
 async function lockedError(path: string): Promise<LockedError> {

@@ -8,12 +8,13 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Where poolkeeper's state about one storage pool lies. All but `journal` and `lock` are directories. */
+/** Where poolkeeper's state about one storage pool lies. All but `journal`, `lock` and `gate` are directories. */
 export interface PoolStatePaths {
   readonly root: string;
   readonly records: string;
   readonly journal: string;
   readonly lock: string;
+  readonly gate: string;
   readonly metadata: string;
   readonly leases: string;
   readonly tasks: string;
@@ -44,6 +45,7 @@ export function poolStatePaths(options: PoolStateOptions): PoolStatePaths {
     records: join(root, 'records'),
     journal: join(root, 'journal'),
     lock: join(root, 'lock'),
+    gate: join(root, 'gate'),
     metadata: options.metadataDir ?? (pool.name === UVTOOL_POOL ? uvtoolMetadataDir : join(root, 'metadata')),
     leases: join(root, 'leases'),
     tasks: join(root, 'tasks'),

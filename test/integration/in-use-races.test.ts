@@ -100,7 +100,7 @@ describe('a sweep while the host changes', () => {
     const files = Promise.all(names.map((name) => rm(join(folder, `${name}.img`))));
     const domains: number[] = [];
     do {
-      const { graph } = await gatherUseGraph({ connection, qemuImg: createQemuImgInfo(), ownPid: undefined });
+      const { graph } = await gatherUseGraph({ connection, ...SIGHT });
       expect(graph.blindSpots).to.deep.equal([]);
       domains.push(graph.roots.filter(({ label }) => label.startsWith(`domain ${stage.key}`)).length);
     } while (domains.at(-1) !== 0);
@@ -127,14 +127,13 @@ describe('a sweep while the host changes', () => {
     await ensurePoolStateDirs(paths, process.geteuid?.() ?? 0);
     const judge = async (only?: ReadonlySet<string>): Promise<readonly Verdict[]> => {
       const scope = only === undefined ? {} : { only };
-      const sight = { connection, qemuImg: createQemuImgInfo(), ownPid: undefined };
-      return (await judgePool({ ...sight, pool, paths, pathsOf: () => paths }, POLICY, scope)).verdicts;
+      return (await judgePool({ connection, ...SIGHT, pool, paths, pathsOf: () => paths }, POLICY, scope)).verdicts;
     };
     const planned = await judge();
     await beforeRejudge?.();
     const journal = await openJournal(paths.journal);
     const sweeper: Sweeper = {
-      environment: { connection, journal, signal: new AbortController().signal },
+      environment: { connection, journal, paths, signal: new AbortController().signal },
       rejudge: judge,
       afterDelete: async () => {
         await afterDelete?.();
@@ -147,6 +146,13 @@ describe('a sweep while the host changes', () => {
     }
   }
 });
+
+/** Without a look at the kernel and at leases, which these tests are not about. */
+const SIGHT = {
+  qemuImg: createQemuImgInfo(),
+  ownPid: undefined,
+  readClaims: () => Promise.resolve({ claims: [], blindSpots: [] }),
+};
 
 function describeOutcome({ result, volume }: SweepOutcome): string {
   return `${result} ${volume.name}`;

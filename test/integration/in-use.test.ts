@@ -43,7 +43,10 @@ describe('sync beside domains that need images', () => {
 
   it('keeps every file in the pool that the kernel says a QEMU has open', async () => {
     const connection = await Connection.open(world.libvirtd.uri);
-    const { graph } = await gatherUseGraph({ connection, qemuImg: createQemuImgInfo(), ownPid: undefined });
+    // The kernel is the judge here and must not be a witness.
+    const readClaims = () => Promise.resolve({ claims: [], blindSpots: [] });
+    const sight = { connection, qemuImg: createQemuImgInfo(), ownPid: undefined, readClaims };
+    const { graph } = await gatherUseGraph(sight);
     await connection.close();
     const needs = mark(graph, createResolver(graph.nodes), new Map());
     const needed = new Set(graph.nodes.flatMap(({ id, paths }) => (needs.has(id) ? paths : [])));

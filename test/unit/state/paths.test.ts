@@ -11,6 +11,7 @@ const paths = {
   records: `${root}/records`,
   journal: `${root}/journal`,
   lock: `${root}/lock`,
+  gate: `${root}/gate`,
   metadata: `${root}/metadata`,
   leases: `${root}/leases`,
   tasks: `${root}/tasks`,

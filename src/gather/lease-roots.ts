@@ -1,0 +1,63 @@
+import { join } from 'node:path';
+import { type Claims, joinClaims } from '../core/claim.ts';
+import { type Lease, leaseState } from '../core/lease.ts';
+import type { BlindSpot } from '../core/reference.ts';
+import { PoolkeeperError } from '../errors.ts';
+import { readHostMoment } from '../state/host-moment.ts';
+import { type DamagedLease, leasePath, readLeases } from '../state/leases.ts';
+import { attempt, listDirectory } from '../state/listing.ts';
+
+const EVIDENCE = 'field volumeName';
+
+/**
+ * What leases keep, in every pool that there is state about. What cannot be read is kept as if it were held.
+ *
+ * @param now in milliseconds since the epoch.
+ */
+export async function readLeaseClaims(stateDir: string, now: number): Promise<Claims> {
+  const moment = await readHostMoment(now);
+  const pools = await attempt(() => listDirectory(join(stateDir, 'pools')));
+  if (pools instanceof PoolkeeperError)
+    return { claims: [], blindSpots: [unreadableDir(join(stateDir, 'pools'), pools)] };
+  const parts: Claims[] = [];
+  for (const { name: poolUuid } of pools) {
+    const dir = join(stateDir, 'pools', poolUuid, 'leases');
+    const read = await attempt(() => readLeases(dir));
+    if (read instanceof PoolkeeperError) {
+      parts.push({ claims: [], blindSpots: [unreadableDir(dir, read)] });
+      continue;
+    }
+    const live = read.leases.filter((lease) => leaseState(lease, moment) === 'live');
+    const claims = live.map((lease) => ({
+      poolUuid,
+      volumeName: lease.volumeName,
+      label: leaseLabel(lease),
+      document: leasePath(dir, lease.id),
+      evidence: EVIDENCE,
+    }));
+    parts.push({ claims, blindSpots: [] }, ...read.damaged.map((damaged) => damagedClaim(poolUuid, damaged)));
+  }
+  return joinClaims(...parts);
+}
+
+/** For example `lease 3f2a9c01 (virt-install …, pid 123, until 2026-11-20T21:38:00.000Z)`. */
+function leaseLabel({ id, command, pid, expiresAt }: Lease): string {
+  return `lease ${id} (${command}, pid ${pid}, until ${new Date(expiresAt).toISOString()})`;
+}
+
+/** A damaged lease holds the volume that it names; without a name it may be any. */
+function damagedClaim(poolUuid: string, { path, volumeName, error }: DamagedLease): Claims {
+  if (volumeName === undefined) return { claims: [], blindSpots: [damagedSpot(path, error)] };
+  const label = `damaged lease '${path}' (${error.message}; if no command needs it, remove the file)`;
+  return { claims: [{ poolUuid, volumeName, label, document: path, evidence: EVIDENCE }], blindSpots: [] };
+}
+
+function damagedSpot(path: string, { message }: PoolkeeperError): BlindSpot {
+  const remedy = `if no command runs under it, remove the file '${path}'`;
+  return { what: `lease '${path}'`, cause: message, remedy, concerns: 'everything' };
+}
+
+function unreadableDir(path: string, { message, hint }: PoolkeeperError): BlindSpot {
+  const remedy = hint ?? 'make the directory readable';
+  return { what: `leases in '${path}'`, cause: message, remedy, concerns: 'everything' };
+}
