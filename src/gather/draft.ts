@@ -48,9 +48,9 @@ export class Draft {
     return known;
   }
 
-  /** Whether a node goes by one of these tokens. One that only has the same base name may be another file. */
+  /** Whether a node goes by one of these tokens. */
   knows(tokens: readonly Token[]): boolean {
-    return tokens.some((token) => !token.startsWith('name:') && this.#tokens.has(token));
+    return tokens.some((token) => this.#tokens.has(token));
   }
 
   miss(...blindSpots: readonly BlindSpot[]): void {

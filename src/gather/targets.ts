@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { posix } from 'node:path';
-import type { Edge } from '../core/use-graph.ts';
+import type { Edge, Token } from '../core/use-graph.ts';
 import { type Draft, fileNode, pathOf } from './draft.ts';
 import type { FileIdentifier, FileIdentity } from './file-identity.ts';
 import { unseenImage, volumeOfNoPool } from './unseen.ts';
@@ -30,10 +30,15 @@ export async function draftTargets(edges: readonly Edge[], sight: TargetSight): 
 async function draftTarget(edge: Edge, path: string, sight: TargetSight): Promise<void> {
   const { draft } = sight;
   const state = await draftFile(path, Buffer.from(path), sight);
-  if ((state !== 'missing' && state !== 'unreadable') || draft.knows(edge.tokens)) return;
+  if ((state !== 'missing' && state !== 'unreadable') || draft.knows(exactTokens(edge))) return;
   const alike = state === 'missing' ? await entriesAlike(path) : [];
   for (const bytes of alike) await draftFile(bytes.toString(), bytes, sight);
   if (alike.length === 0) draft.miss(...(await unseenImage({ edge, path, state })));
+}
+
+/** A file that only has the base name of an absolute path may well be another one. */
+function exactTokens({ tokens, reference }: Edge): readonly Token[] {
+  return reference.value.startsWith('/') ? tokens.filter((token) => !token.startsWith('name:')) : tokens;
 }
 
 async function draftFile(path: string, bytes: Buffer, { draft, files }: TargetSight): Promise<FileIdentity['state']> {
