@@ -9,7 +9,8 @@ import { poolSpace } from '../libvirt/storage-pool.ts';
 import { listVolumeNames, type NamedVolume } from '../libvirt/volume.ts';
 import { type Delivery, showDone, showStart } from '../report/sync-report.ts';
 import type { Reporter } from '../report/reporter.ts';
-import { displayUrl, resolveItemUrl } from '../simplestreams/source.ts';
+import { resolveItemUrl } from '../simplestreams/source.ts';
+import { publicAddress } from '../transfer/address.ts';
 import type { TransferredImage } from '../transfer/image-transfer.ts';
 import type { ReadSource } from './read-source.ts';
 import { assertUnused, partialImages } from './repair-state.ts';
@@ -184,5 +185,5 @@ function syncRun(session: LockedSession, { location }: ReadSource, { policy, rec
 }
 
 function deliveryOf({ requestedUrl, url, heldBytes }: TransferredImage, base: URL): Delivery {
-  return { url: displayUrl(url), heldBytes, isFromMirror: !requestedUrl.href.startsWith(base.href) };
+  return { url: publicAddress(url), heldBytes, isFromMirror: !requestedUrl.href.startsWith(base.href) };
 }

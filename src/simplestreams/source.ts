@@ -75,7 +75,8 @@ function parseAddress(text: string): Address {
   const url = new URL(text);
   const shown = displayUrl(url);
   if (url.search !== '' || url.hash !== '') {
-    throw new UsageError(`the source '${shown}' has a query string or a fragment`, {
+    const plain = shown.slice(0, shown.search(/[?#]/));
+    throw new UsageError(`the source '${plain}' has a query string or a fragment`, {
       hint: 'item addresses are made by appending to the source, so it must end in a plain path',
     });
   }

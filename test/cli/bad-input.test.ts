@@ -161,19 +161,19 @@ describe('bad input', () => {
     await world.publish([]);
     await refuses({
       args: sync(),
-      status: 4,
+      status: 12,
       says: ({ server }) => [
-        `error: ${server.url} offers no image at all`,
-        'hint: everything stays as it is; check the address, or ask the publisher',
+        `error: ${server.url} offers no image at all, but 1 product(s) were accepted before`,
+        'hint: a stale mirror or a replay of old data; if the publisher really went back, run once with --allow-rollback',
       ],
     });
     await world.amend('index.json', (document) => (document.index = {}));
     await refuses({
       args: sync(),
-      status: 4,
+      status: 12,
       says: ({ server }) => [
-        `error: ${server.url} offers no image at all`,
-        'hint: everything stays as it is; check the address, or ask the publisher',
+        `error: ${server.url} offers no image at all, but 1 product(s) were accepted before`,
+        'hint: a stale mirror or a replay of old data; if the publisher really went back, run once with --allow-rollback',
       ],
     });
     await world.amend('index.json', (document) => (document['format'] = 'index:2.0'));

@@ -88,7 +88,7 @@ describe('every fault of the server, in every document and image', () => {
     expect(results.map(({ name, target, run }) => `${name}, ${target}: ${run.status}`)).to.deep.equal(
       cells.map(({ name, target, expected }) => `${name}, ${target}: ${expected}`),
     );
-  }).timeout(180_000);
+  }).timeout(300_000);
 
   async function tryAll(cells: readonly Cell[]): Promise<readonly Result[]> {
     const queue = [...cells.entries()];
@@ -116,7 +116,7 @@ describe('every fault of the server, in every document and image', () => {
 
   function sync({ pool, root, server }: Bench): Promise<Run> {
     const dirs = ['state', 'cache', 'metadata'].flatMap((name) => [`--${name}-dir`, join(root, name)]);
-    const source = ['--source', server.url, '--keyring', world.keyring, '--retries', '1', '--stall-timeout', '300ms'];
+    const source = ['--source', server.url, '--keyring', world.keyring, '--retries', '1', '--stall-timeout', '1s'];
     return runProgram(['sync', '-c', world.libvirtd.uri, '--pool', pool, ...dirs, ...source], world.root);
   }
 

@@ -15,7 +15,7 @@ interface Case {
   readonly what: string;
   readonly status: number;
   readonly says: RegExp;
-  prepare(world: World, state: string): Promise<unknown>;
+  readonly prepare: (world: World, state: string) => Promise<unknown>;
 }
 
 const record = (world: World, state: string, release = 'noble'): string =>
