@@ -75,6 +75,8 @@ async function run(
   const session = await openSession(context, options, connection);
   const request = { words: options.image, isAny: options.any, command, ttlMs };
   const status = await holdImage(session, request, async ({ lease, volume }) => {
+    // From here on the command is told of signals.
+    context.signal.throwIfAborted();
     const result = await runCommand({
       command: command.map((word) => word.replaceAll(PLACEHOLDER, () => volume.path)),
       env: { ...context.env, POOLKEEPER_IMAGE_PATH: volume.path },
