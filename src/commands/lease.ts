@@ -1,6 +1,7 @@
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
 import { CommandExit, NoMatchError, UsageError } from '../errors.ts';
 import { leaseState } from '../core/lease.ts';
+import type { HeldImage } from '../execute/hold-image.ts';
 import { runCommand } from '../execute/run-command.ts';
 import { showEnded, showLease } from '../report/lease-report.ts';
 import { readHostMoment, readProcessStart } from '../state/host-moment.ts';
@@ -74,18 +75,27 @@ async function run(
   }
   const session = await openSession(context, options, connection);
   const request = { words: options.image, isAny: options.any, command, ttlMs };
-  const status = await holdImage(session, request, async ({ lease, volume }) => {
-    const result = await runCommand({
-      command: command.map((word) => word.replaceAll(PLACEHOLDER, () => volume.path)),
-      env: { ...context.env, POOLKEEPER_IMAGE_PATH: volume.path },
-      cwd: context.cwd,
-      onStopSignal: context.onStopSignal,
-      isOnTerminal: context.isInteractive,
-    });
-    if (leaseState(lease, await readHostMoment(context.clock.now())) !== 'live') showEnded(lease, session.reporter);
-    return result;
+  // Signals are the command's: once it has ended, one that comes late must not keep the lease from being released.
+  const ignoreSignals = context.onStopSignal(() => undefined);
+  try {
+    const status = await holdImage(session, request, (held) => runHeld(session, held));
+    if (status !== 0) throw new CommandExit(status);
+  } finally {
+    ignoreSignals();
+  }
+}
+
+async function runHeld({ context, reporter }: Session, { lease, volume }: HeldImage): Promise<number> {
+  context.signal.throwIfAborted();
+  const status = await runCommand({
+    command: context.wordsBehindDashes.map((word) => word.replaceAll(PLACEHOLDER, () => volume.path)),
+    env: { ...context.env, POOLKEEPER_IMAGE_PATH: volume.path },
+    cwd: context.cwd,
+    onStopSignal: context.onStopSignal,
+    isOnTerminal: context.isInteractive,
   });
-  if (status !== 0) throw new CommandExit(status);
+  if (leaseState(lease, await readHostMoment(context.clock.now())) !== 'live') showEnded(lease, reporter);
+  return status;
 }
 
 function listCommand(context: CommandContext): CommandModule<object, PoolArguments> {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Claims, joinClaims } from '../core/claim.ts';
-import { type Lease, leaseState } from '../core/lease.ts';
+import { type HostMoment, type Lease, leaseState } from '../core/lease.ts';
 import type { BlindSpot } from '../core/reference.ts';
 import { PoolkeeperError } from '../errors.ts';
 import { readHostMoment } from '../state/host-moment.ts';
@@ -20,24 +20,25 @@ export async function readLeaseClaims(stateDir: string, now: number): Promise<Cl
   if (pools instanceof PoolkeeperError)
     return { claims: [], blindSpots: [unreadableDir(join(stateDir, 'pools'), pools)] };
   const parts: Claims[] = [];
-  for (const { name: poolUuid } of pools) {
-    const dir = join(stateDir, 'pools', poolUuid, 'leases');
-    const read = await attempt(() => readLeases(dir));
-    if (read instanceof PoolkeeperError) {
-      parts.push({ claims: [], blindSpots: [unreadableDir(dir, read)] });
-      continue;
-    }
-    const live = read.leases.filter((lease) => leaseState(lease, moment) === 'live');
-    const claims = live.map((lease) => ({
-      poolUuid,
-      volumeName: lease.volumeName,
-      label: leaseLabel(lease),
-      document: leasePath(dir, lease.id),
-      evidence: EVIDENCE,
-    }));
-    parts.push({ claims, blindSpots: [] }, ...read.damaged.map((damaged) => damagedClaim(poolUuid, damaged)));
+  for (const entry of pools) {
+    if (entry.isDirectory())
+      parts.push(await claimsOfPool(entry.name, join(stateDir, 'pools', entry.name, 'leases'), moment));
   }
   return joinClaims(...parts);
+}
+
+async function claimsOfPool(poolUuid: string, dir: string, moment: HostMoment): Promise<Claims> {
+  const read = await attempt(() => readLeases(dir));
+  if (read instanceof PoolkeeperError) return { claims: [], blindSpots: [unreadableDir(dir, read)] };
+  const live = read.leases.filter((lease) => leaseState(lease, moment) === 'live');
+  const claims = live.map((lease) => ({
+    poolUuid,
+    volumeName: lease.volumeName,
+    label: leaseLabel(lease),
+    document: leasePath(dir, lease.id),
+    evidence: EVIDENCE,
+  }));
+  return joinClaims({ claims, blindSpots: [] }, ...read.damaged.map((damaged) => damagedClaim(poolUuid, damaged)));
 }
 
 /** For example `lease 3f2a9c01 (virt-install …, pid 123, until 2026-11-20T21:38:00.000Z)`. */

@@ -37,6 +37,7 @@ describe('the manual page', () => {
       ...commands.map((name) => help(name)),
       help('keyring', 'add'),
       help('keyring', 'list'),
+      ...['run', 'list', 'release'].map((name) => help('lease', name)),
     ]);
     const documented = [...manual.matchAll(/^\.It .*Fl -([a-z-]+)/gm)].map(([, name]) => name ?? '');
     expect([...new Set(documented)].toSorted()).to.deep.equal([...new Set(helps.flatMap(optionsOf))].toSorted());
