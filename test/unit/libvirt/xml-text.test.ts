@@ -26,9 +26,9 @@ describe('xml-text', () => {
     expect(textAt(volume, 'name')).to.equal('<&amp;AB"\'&nbsp;&evil;');
   });
 
-  it('passes over comments and the XML declaration', () => {
-    const xml = "<?xml version='1.0'?>\n<!-- <pool> -->\n<volume><name>a<!-- b -->c</name></volume>\n";
-    expect(textAt(parseXml(xml, 'volume'), 'name')).to.equal('ac');
+  it('does not resolve entities that a document declares', () => {
+    const xml = '<!DOCTYPE v [<!ENTITY evil "expanded">]><volume><name>&evil;</name></volume>';
+    expect(textAt(parseXml(xml, 'volume'), 'name')).to.equal('&evil;');
   });
 
   it('keeps blanks at the ends of a name', () => {
@@ -36,22 +36,7 @@ describe('xml-text', () => {
   });
 
   it('refuses what is not the document it should be', () => {
-    const malformed = [
-      '',
-      'no xml',
-      '<volume><name></volume>',
-      '<volume>',
-      '</volume>',
-      '<volume/></volume>',
-      '<volume/><volume/>',
-      '<volume/>text',
-      '<volume a=b/>',
-      "<volume a='<'/>",
-      '<volume>a < b</volume>',
-      '<volume><![CDATA[x]]></volume>',
-      '<!DOCTYPE v [<!ENTITY evil "expanded">]><volume>&evil;</volume>',
-    ];
-    for (const xml of [...malformed, '<pool/>']) {
+    for (const xml of ['', 'no xml', '<volume><name></volume>', '<pool/>', '<volume>']) {
       expect(() => parseXml(xml, 'volume'), xml).to.throw(LibvirtError, 'cannot parse the XML of a volume');
     }
   });
