@@ -27,8 +27,6 @@ const AT = {
   compression: 104,
 } as const;
 
-const LUKS = 'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10';
-
 type Make = (path: string) => Promise<unknown>;
 
 const patched =
@@ -60,11 +58,8 @@ const HAZARDS: readonly (readonly [string, RegExp, Make])[] = [
     (path) => createQcow2(path, { sizeBytes: MIB, options: `data_file=${path}.data,data_file_raw=on` }),
   ],
   ['an external data file without a name', /external data file/, patched(AT.incompatible, 4n)],
-  [
-    'encryption by LUKS',
-    /is encrypted \(method luks\)/,
-    (path) => qemuImg(...`create -q -f qcow2 --object secret,id=s,data=x -o ${LUKS}`.split(' '), path, '1M'),
-  ],
+  // By hand: qemu-img measures the processor's speed for LUKS, and gives up on a busy machine.
+  ['encryption by LUKS', /is encrypted \(method luks\)/, patched(AT.encryption, 2)],
   ['encryption by AES', /is encrypted/, patched(AT.encryption, 1)],
   [
     'unknown incompatible features',

@@ -62,6 +62,8 @@ describe('poolkeeper run by a user without rights', () => {
     const user = ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, PROGRAM];
     const env = {
       PATH: process.env['PATH'],
+      // The coverage of this process goes where that user may not write.
+      NODE_V8_COVERAGE: '',
       HOME: home,
       XDG_STATE_HOME: join(home, 'state'),
       XDG_CACHE_HOME: join(home, 'cache'),
