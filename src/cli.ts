@@ -10,7 +10,7 @@ import { createReporter } from './report/reporter.ts';
 const SEE_HELP = 'see poolkeeper --help';
 
 /** Arguments of which every value counts. */
-const LISTS: ReadonlySet<string> = new Set(['_', 'filters', 'files', 'pools', 'mirror']);
+const LISTS: ReadonlySet<string> = new Set(['_', 'filters', 'files', 'image', 'pools', 'mirror']);
 
 /** Runs the command that the process was started with and sets its exit status. */
 export async function main(): Promise<void> {

@@ -1,7 +1,7 @@
 import { filterHint } from '../core/filter.ts';
 import type { Fetcher } from '../core/ports.ts';
 import { findRollbacks } from '../core/rollback.ts';
-import { debianArchitecture, selectNewest, type Selection, syncFilters } from '../core/selection.ts';
+import { debianArchitecture, productsOf, selectNewest, type Selection, syncFilters } from '../core/selection.ts';
 import { IntegrityError, NoMatchError, TrustError } from '../errors.ts';
 import { fetchStream, type Stream } from '../simplestreams/fetch-stream.ts';
 import { type Keyring, openKeyring, PINNED_KEYS } from '../simplestreams/keyring.ts';
@@ -83,7 +83,7 @@ export async function rememberSource(
   await writeSourceMemory(paths.sources, {
     url: location.display,
     documents: { ...known?.documents, ...Object.fromEntries(dated) },
-    products: selection.wanted.map(({ identity }) => identity.product),
+    products: [...productsOf(selection)],
     acceptedAtMs: context.clock.now(),
   });
 }

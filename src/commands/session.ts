@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Fetcher } from '../core/ports.ts';
@@ -138,7 +139,8 @@ export async function withLock<T>(
     try {
       const { clock, signal, version } = context;
       const program = `poolkeeper ${version}`;
-      const environment = { connection, poolName: pool.name, paths, journal, fetcher, clock, signal, program };
+      const runId = newRunId(clock.now());
+      const environment = { connection, poolName: pool.name, paths, journal, fetcher, clock, signal, program, runId };
       return await use({ ...session, environment });
     } finally {
       await journal.close();
@@ -146,6 +148,12 @@ export async function withLock<T>(
   } finally {
     lock.release();
   }
+}
+
+/** A name for a run that people can type, and that sorts by time: `20241120T211254Z-3f9c`. */
+function newRunId(now: number): string {
+  const time = new Date(now).toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  return `${time}-${randomBytes(2).toString('hex')}`;
 }
 
 /** Lets a TrustError about a keyring say which file it is. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ImageRecord } from '../core/record.ts';
+import { saysNoVolume } from '../core/sync-plan.ts';
 import type { WantedImage } from '../core/selection.ts';
 import { IntegrityError } from '../errors.ts';
 import { downloadVolume } from '../libvirt/stream.ts';
@@ -21,17 +22,14 @@ export interface Adoption {
 export async function adoptImage(adoption: Adoption, environment: Environment): Promise<void> {
   const { image, volumeName, source, record } = adoption;
   const { identity, tags, path, sizeBytes, digest, signer } = image;
+  const draft = { volumeName, identity, tags, provenance: unknownOrigin('unknown') };
+  const isFound = record === undefined || saysNoVolume(record);
+  const known = isFound ? await putRecord(environment, record, { ...draft, status: 'importing' }) : record;
   const found = await digestOfVolume(volumeName, image, environment);
   if (found !== digest.hex) {
     const reason = `the content of volume '${volumeName}' is not what the source describes`;
-    await putRecord(environment, record, {
-      volumeName,
-      identity,
-      tags,
-      status: 'killed',
-      reason,
-      provenance: unknownOrigin('unknown'),
-    });
+    // What was held already, of unknown origin, can only wait to be deleted.
+    await putRecord(environment, known, { ...draft, status: isFound ? 'killed' : 'pending_delete', reason });
     throw new IntegrityError(reason, {
       expected: digest.hex,
       found,
@@ -39,7 +37,7 @@ export async function adoptImage(adoption: Adoption, environment: Environment): 
     });
   }
   const provenance = { source, itemPath: path, sizeBytes, digest, signer, broughtBy: 'adopted' };
-  await putRecord(environment, record, { volumeName, identity, tags, status: 'active', provenance });
+  await putRecord(environment, known, { ...draft, status: 'active', provenance });
   await offerImage(image, environment);
 }
 
