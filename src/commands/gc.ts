@@ -15,7 +15,7 @@ import {
   retentionOptions,
 } from './retention-options.ts';
 import { fetcherOf, type LockedSession, openSession, type Session, withConnection, withLock } from './session.ts';
-import { collect, type Collection, doomedOf, planCollection, type Swept } from './sweep-pool.ts';
+import { collect, type Collection, countWaiting, doomedOf, planCollection, type Swept } from './sweep-pool.ts';
 import { gatherPoolView } from '../gather/pool-view.ts';
 
 interface GcArguments extends PoolArguments, RetentionArguments {
@@ -63,7 +63,7 @@ async function gc(session: LockedSession, policy: CollectionPolicy, options: GcA
   if (!(await isConfirmed(collection, session, options))) throw new FailureError('nothing was collected');
   const swept = await collect(session, collection, { policy, allowMassRemoval: options.allowMassRemoval });
   const { reporter, environment } = session;
-  if (collection.retired.length > 0 && swept.isRetired) showRun(environment.runId, collection.retired.length, reporter);
+  showRun(environment.runId, countWaiting(swept.retired, swept.outcomes), reporter);
   const freedBytes = sizeOf(swept.outcomes.filter(({ result }) => result === 'deleted'));
   showTotals({ heldBytes: heldBytes(collection), freedBytes }, false, reporter);
   finish(swept);

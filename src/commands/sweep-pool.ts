@@ -39,8 +39,8 @@ export interface Swept {
   readonly outcomes: readonly SweepOutcome[];
   /** Why something that is garbage could not be deleted. */
   readonly refusal: PoolkeeperError | undefined;
-  /** Whether what retention selected was withdrawn. */
-  readonly isRetired: boolean;
+  /** The volumes that were taken out of use. */
+  readonly retired: readonly string[];
 }
 
 /** Looks at everything, lets retention select candidates, and judges them by the deletion rule. */
@@ -71,7 +71,7 @@ export async function collect(
   const inUse = retention.filter(({ image }) => image.isInUse).map(({ image }) => image.volumeName);
   await recordUses(inUse, judgement, environment);
   const refusal = allowMassRemoval ? undefined : tooMany(judgement, names);
-  if (refusal !== undefined) return { outcomes: [], refusal, isRetired: false };
+  if (refusal !== undefined) return { outcomes: [], refusal, retired: [] };
   for (const verdict of retired) {
     const { volumeName, identity } = verdict.image;
     const item = view.metadata.get(identityText(identity))?.item;
@@ -87,12 +87,18 @@ export async function collect(
     afterDelete: async ({ name }) => recordDeletion(name, { ...view, ...written }, environment),
   });
   for (const outcome of outcomes) showSwept(outcome, reporter);
-  return { outcomes, refusal: incompleteView(verdicts), isRetired: true };
+  return { outcomes, refusal: incompleteView(verdicts), retired: [...names] };
 }
 
 /** The images that are to be deleted. */
 export function doomedOf({ verdicts }: Judgement): readonly Verdict[] {
   return verdicts.filter(({ action }) => action === 'delete');
+}
+
+/** How many of the volumes that a run retired can still be taken back. */
+export function countWaiting(retired: readonly string[], outcomes: readonly SweepOutcome[] = []): number {
+  const deleted = outcomes.filter(({ result }) => result === 'deleted').map(({ volume }) => volume.name);
+  return retired.filter((name) => !deleted.includes(name)).length;
 }
 
 const WAITING: readonly string[] = ['withdrawn', 'failed', 'unknown'];

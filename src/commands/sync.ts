@@ -30,7 +30,7 @@ import {
 } from './session.ts';
 import { finish } from './sync-result.ts';
 import { executeRound, planRound, repeatOutdated, type RoundPolicy, showLeftAlone } from './sync-round.ts';
-import { collect, type CollectionScope, planCollection, type Swept } from './sweep-pool.ts';
+import { collect, type CollectionScope, countWaiting, planCollection, type Swept } from './sweep-pool.ts';
 import { type TransferArguments, transferOptions, transferPolicy } from './transfer-options.ts';
 
 interface SyncArguments extends SourceArguments, PoolArguments, RetentionArguments, TransferArguments {
@@ -149,25 +149,24 @@ async function sync(
   const readAgain = () => readSource(session, options, fetcher, { bypassCaches: true });
   const { source, outcomes } = await repeatOutdated(session, first, { policy, readAgain });
   if (source.selection.wanted.length > 0) await rememberSource(session, source);
-  const collected = options.noGc ? undefined : await sweep(session, source, { options, policy });
-  const retired = outcomes.filter(
-    ({ step, error }) => step.action === 'retire' && !step.retained && error === undefined,
+  const swept = options.noGc ? undefined : await sweep(session, source, { options, policy });
+  const replaced = outcomes.flatMap(({ step, error }) =>
+    step.action === 'retire' && !step.retained && error === undefined ? [step.volumeName] : [],
   );
-  const count = retired.length + (collected?.retired ?? 0);
-  if (count > 0) showRun(session.environment.runId, count, session.reporter);
-  await finish({ session, source, outcomes, swept: collected?.swept });
+  const waiting = countWaiting([...replaced, ...(swept?.retired ?? [])], swept?.outcomes);
+  showRun(session.environment.runId, waiting, session.reporter);
+  await finish({ session, source, outcomes, swept });
 }
 
 async function sweep(
   session: LockedSession,
   source: ReadSource,
   { options, policy }: { options: SyncArguments; policy: SyncPolicy },
-): Promise<{ readonly swept: Swept; readonly retired: number }> {
+): Promise<Swept> {
   const scope = collectionScope(source, policy, new Set());
   const collection = await planCollection(session, scope);
   showVerdicts(collection.judgement.verdicts, session.reporter, false);
-  const swept = await collect(session, collection, { ...scope, allowMassRemoval: options.allowMassRemoval });
-  return { swept, retired: swept.isRetired ? collection.retired.length : 0 };
+  return collect(session, collection, { ...scope, allowMassRemoval: options.allowMassRemoval });
 }
 
 /** Products that this source does not name, or that the filters leave out, keep the versions that they have. */

@@ -48,10 +48,11 @@ export function showRetired(verdict: RetentionVerdict, reporter: Reporter): void
   reporter.event('change', text, 'retired', fieldsOf(verdict));
 }
 
-/** Names the run by which what it retired can be taken back. */
-export function showRun(runId: string, retired: number, reporter: Reporter): void {
-  const text = `${retired} image(s) were retired; 'poolkeeper undo ${runId}' takes them back until they are deleted`;
-  reporter.event('info', text, 'run', { run: runId, retired });
+/** Names the run by which what it retired can be taken back, if there is anything. */
+export function showRun(runId: string, count: number, reporter: Reporter): void {
+  if (count === 0) return;
+  const text = `${count} image(s) now wait to be deleted; 'poolkeeper undo ${runId}' takes them back`;
+  reporter.event('info', text, 'run', { run: runId, count });
 }
 
 /** What the pool's images take up before and after a collection. */

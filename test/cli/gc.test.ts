@@ -92,7 +92,7 @@ describe('poolkeeper gc', () => {
       stdout: [
         'retired 0401: newer versions replace it',
         'retired 0402: newer versions replace it',
-        "2 image(s) were retired; 'poolkeeper undo RUN' takes them back until they are deleted",
+        "2 image(s) now wait to be deleted; 'poolkeeper undo RUN' takes them back",
         'freed 0 B; images held SIZE before, SIZE after',
         '',
       ].join('\n'),
