@@ -212,10 +212,15 @@ describe('poolkeeper gc', () => {
     await gc('--yes', '--keep-versions', '3', ...AT_ONCE);
     expect(await world.volumes()).to.include(volume('20240401'));
     expect(await world.volumes()).not.to.include(volume('20240402'));
+    expect((await world.poolkeeper('purge', '--yes', '--force-in-use')).stderr).to.include(
+      "needed by the administrator's lock (audit)",
+    );
+    expect(await world.volumes()).to.deep.equal([volume('20240401')]);
     expect(plain(await world.poolkeeper('unlock', NOBLE, '20240401')).stdout).to.equal('unlocked 0401\n');
     expect(plain(await world.poolkeeper('unlock', NOBLE, '20240401')).stdout).to.equal('0401 was not locked\n');
-    await gc('--yes', '--keep-versions', '3', ...AT_ONCE);
+    await gc('--yes', '--keep-versions', '3', '--allow-mass-removal', ...AT_ONCE);
     expect(await world.volumes()).not.to.include(volume('20240401'));
+    await snapshot.rewind();
     expect((await world.poolkeeper('lock', 'release=noble')).status).to.equal(2);
     expect((await world.poolkeeper('lock', 'release=plucky')).status).to.equal(4);
     expect((await world.poolkeeper('lock', NOBLE, '20240405', '--until', '0')).status).to.equal(2);
