@@ -22,6 +22,18 @@ export const COMMANDS: readonly Command[] = [
   command('references <files..>', 'print what XML documents of libvirt refer to', async (context) =>
     (await import('./references.ts')).referencesCommand(context),
   ),
+  command('gc', 'retire images that the policy does not hold on to, delete what nothing needs', async (context) =>
+    (await import('./gc.ts')).gcCommand(context),
+  ),
+  command('undo [image..]', 'take images back that wait for their deletion', async (context) =>
+    (await import('./undo.ts')).undoCommand(context),
+  ),
+  command('lock <image..>', 'keep an image, whatever needs it', async (context) =>
+    (await import('./lock.ts')).lockCommand(context),
+  ),
+  command('unlock <image..>', 'take the lock off an image', async (context) =>
+    (await import('./lock.ts')).unlockCommand(context),
+  ),
   command('orphans', 'list volumes that nothing needs, whoever made them', async (context) =>
     (await import('./orphans.ts')).orphansCommand(context),
   ),

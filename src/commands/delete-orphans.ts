@@ -92,7 +92,7 @@ async function withLocks<T>(
 /** In order, one pool at a time as far as the order allows: each has a journal of its own. */
 async function sweepAll(
   doomed: readonly Verdict[],
-  { judgement, chosen, search, reporter }: Deletion,
+  { judgement, search, reporter }: Deletion,
   sessions: readonly LockedSession[],
 ): Promise<readonly SweepOutcome[]> {
   const outcomes: SweepOutcome[] = [];
@@ -103,7 +103,9 @@ async function sweepAll(
     const { environment } = session;
     const swept = await executeSweep(run, {
       environment,
-      rejudge: async () => (await searchOrphans(search)).rejudge(isAmong(chosen)),
+      // What failed in another pool stays, and so does what it stands on.
+      rejudge: async (only) =>
+        (await searchOrphans(search)).rejudge(({ pool, name }) => pool === session.pool.name && only.has(name)),
       afterDelete: ({ name }) => recordDeletion(name, view, environment),
     });
     for (const outcome of swept) showSwept(outcome, reporter);

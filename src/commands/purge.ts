@@ -138,7 +138,7 @@ function assertComplete({ verdicts }: Judgement, { forceInUse }: PurgeArguments,
     const list = needed.map(({ volume, reason }) => `\n  ${volumeText(volume)}: ${reasonText(reason)}`).join('');
     throw new InUseError(`${needed.length} image(s) are in use and stay until nothing needs them:${list}`, {
       hint: forceInUse
-        ? `no force overrides a lease: wait, or end it with 'poolkeeper lease release'`
+        ? `no force overrides a lease or a lock; 'poolkeeper lease release' and 'poolkeeper unlock' end them`
         : `'poolkeeper why VOLUME' shows what needs one; --force-in-use deletes them all the same`,
     });
   }

@@ -1,7 +1,7 @@
 import { filterHint } from '../core/filter.ts';
 import type { Fetcher } from '../core/ports.ts';
 import { findRollbacks, type Rollback } from '../core/rollback.ts';
-import { debianArchitecture, selectNewest, type Selection, syncFilters } from '../core/selection.ts';
+import { debianArchitecture, productsOf, selectNewest, type Selection, syncFilters } from '../core/selection.ts';
 import { IntegrityError, NoMatchError, NoSpaceError, TrustError } from '../errors.ts';
 import { fetchStream, type Stream } from '../simplestreams/fetch-stream.ts';
 import { type Keyring, openKeyring, PINNED_KEYS } from '../simplestreams/keyring.ts';
@@ -99,7 +99,7 @@ async function writeMemory({ paths, context }: Session, { stream, location, sele
   await writeSourceMemory(paths.sources, {
     url: location.display,
     documents: { ...known?.documents, ...Object.fromEntries(dated) },
-    products: selection.wanted.map(({ identity }) => identity.product),
+    products: [...productsOf(selection)],
     acceptedAtMs: context.clock.now(),
   });
 }

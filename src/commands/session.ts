@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Claims } from '../core/claim.ts';
@@ -5,7 +6,7 @@ import type { Fetcher } from '../core/ports.ts';
 import { IntegrityError, LibvirtError, TrustError, UsageError } from '../errors.ts';
 import type { Environment } from '../execute/environment.ts';
 import type { PoolToJudge } from '../gather/judge-pool.ts';
-import { readLeaseClaims } from '../gather/lease-roots.ts';
+import { readStateClaims } from '../gather/claim-roots.ts';
 import { createQemuImgInfo } from '../image-format/qemu-img.ts';
 import { Connection } from '../libvirt/connection.ts';
 import { isNoStoragePool } from '../libvirt/error-codes.ts';
@@ -95,7 +96,7 @@ export async function openSession(
 /** Reads what keeps volumes of any pool by way of poolkeeper's own state. */
 export function claimsOf(context: CommandContext, options: CommonArguments): () => Promise<Claims> {
   const stateDir = stateDirOf(context, options);
-  return () => readLeaseClaims(stateDir, context.clock.now());
+  return () => readStateClaims(stateDir, context.clock.now());
 }
 
 /** @throws LibvirtError when the pool is missing, not active, or of a kind that holds no image files. */
@@ -150,7 +151,8 @@ export async function withLock<T>(
     try {
       const { clock, signal, version } = context;
       const program = `poolkeeper ${version}`;
-      const environment = { connection, poolName: pool.name, paths, journal, fetcher, clock, signal, program };
+      const runId = newRunId(clock.now());
+      const environment = { connection, poolName: pool.name, paths, journal, fetcher, clock, signal, program, runId };
       return await use({ ...session, environment });
     } finally {
       await journal.close();
@@ -173,6 +175,12 @@ async function openSoundJournal({ paths, reporter }: Session): Promise<Journal> 
     reporter.warning(`${error.message}; it was set aside as ${target}`, error.hint);
     return openJournal(paths.journal);
   }
+}
+
+/** A name for a run that people can type, and that sorts by time: `20241120T211254Z-3f9c`. */
+function newRunId(now: number): string {
+  const time = new Date(now).toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  return `${time}-${randomBytes(2).toString('hex')}`;
 }
 
 /** Lets a TrustError about a keyring say which file it is. */

@@ -1,67 +1,159 @@
-import type { SweepOutcome, SweepPolicy } from '../core/sweep-plan.ts';
 import { identityText } from '../core/identity.ts';
 import { massRemoval } from '../core/mass-removal.ts';
-import { IncompleteViewError, type PoolkeeperError } from '../errors.ts';
-import { recordVerdicts } from '../execute/record-verdicts.ts';
+import { type RetentionVerdict, selectCandidates } from '../core/retention.ts';
+import type { SweepOutcome, Verdict } from '../core/sweep-plan.ts';
+import { IncompleteViewError, NoSpaceError, type PoolkeeperError } from '../errors.ts';
 import { recordDeletion } from '../execute/record-deletion.ts';
+import { recordUses, recordVerdicts } from '../execute/record-verdicts.ts';
 import { executeSweep } from '../execute/sweep.ts';
-import { type Judgement, judgePool, type Scope } from '../gather/judge-pool.ts';
-import { incompleteView, showSwept, showVerdicts } from '../report/sweep-report.ts';
+import { withdrawImage } from '../execute/withdraw-image.ts';
+import { type Judgement, judgePool, judgeSight, seePool } from '../gather/judge-pool.ts';
+import type { PoolView } from '../gather/pool-view.ts';
+import { type IsGone, stockOf } from '../gather/stock.ts';
+import { showRetired } from '../report/retention-report.ts';
+import { incompleteView, showSwept } from '../report/sweep-report.ts';
+import { readRecords } from '../state/records.ts';
+import type { CollectionPolicy } from './retention-options.ts';
 import type { LockedSession, Session } from './session.ts';
 
-export interface SweepArguments {
-  readonly minAge: string;
-  readonly allowMassRemoval: boolean;
+/** What a collection is about. */
+export interface CollectionScope {
+  readonly policy: CollectionPolicy;
+  readonly isGone: IsGone;
+  /** Products whose older versions are left alone, whatever the policy says, but for the pool's size. */
+  readonly isSpared: (product: string) => boolean;
+  /** Volumes that a dry run takes for withdrawn already. */
+  readonly withdrawn: ReadonlySet<string>;
 }
 
-type Periods = Omit<SweepPolicy, 'now'>;
+/** What a collection is going to do, and why. Nothing has been changed yet. */
+export interface Collection {
+  readonly judgement: Judgement;
+  readonly retention: readonly RetentionVerdict[];
+  /** What retention takes out of use now. */
+  readonly retired: readonly RetentionVerdict[];
+}
 
 /** How a sweep ended. */
 export interface Swept {
   readonly outcomes: readonly SweepOutcome[];
   /** Why something that is garbage could not be deleted. */
   readonly refusal: PoolkeeperError | undefined;
+  /** The volumes that were taken out of use. */
+  readonly retired: readonly string[];
 }
 
-/** Judges the pool and deletes what the deletion rule condemns. */
-export async function sweepPool(session: LockedSession, periods: Periods, options: SweepArguments): Promise<Swept> {
+/** Looks at everything, lets retention select candidates, and judges them by the deletion rule. */
+export async function planCollection(session: Session, scope: CollectionScope): Promise<Collection> {
+  const { graceMs, minAgeMs, retention: settings } = scope.policy;
+  const moment = { now: session.context.clock.now(), graceMs, minAgeMs };
+  const sight = await seePool(session);
+  const retention = selectCandidates(stockOf(sight, moment.now, scope.isGone), settings, moment);
+  const retired = retention.filter((verdict) => isRetirement(verdict, scope));
+  const names = new Set([...scope.withdrawn, ...retired.map(({ image }) => image.volumeName)]);
+  return { judgement: judgeSight(sight, moment, { retired: names }), retention, retired };
+}
+
+/**
+ * Withdraws what retention selected and deletes what the deletion rule condemns; never more than was planned. Crash order:
+ * what is withdrawn waits for deletion, and the next run finds it so.
+ */
+export async function collect(
+  session: LockedSession,
+  { judgement, retention, retired }: Collection,
+  { policy: { graceMs, minAgeMs }, allowMassRemoval }: Pick<CollectionScope, 'policy'> & { allowMassRemoval: boolean },
+): Promise<Swept> {
   const { environment, reporter } = session;
-  const judge = (scope?: Scope): Promise<Judgement> =>
-    judgePool(session, { ...periods, now: session.context.clock.now() }, scope);
-  const judgement = await judge();
-  const unrecorded = await recordVerdicts(judgement, environment);
+  const { view, verdicts } = judgement;
+  const names = new Set(retired.map(({ image }) => image.volumeName));
+  const isHeld = ({ volume }: Verdict): boolean => !names.has(volume.name);
+  const inUse = retention.filter(({ image }) => image.isInUse).map(({ image }) => image.volumeName);
+  const unrecorded =
+    (await recordVerdicts({ view, verdicts: verdicts.filter(isHeld) }, environment)) ??
+    (await recordUses(inUse, judgement, environment));
   if (unrecorded !== undefined) reporter.warning(unrecorded.message, unrecorded.hint);
-  showVerdicts(judgement.verdicts, reporter, false);
-  const refusal = options.allowMassRemoval ? undefined : tooMany(judgement);
-  if (refusal !== undefined) return { outcomes: [], refusal };
-  const outcomes = await executeSweep(judgement.verdicts, {
+  const refusal = allowMassRemoval ? undefined : tooMany(judgement, names);
+  if (refusal !== undefined) return { outcomes: [], refusal, retired: [] };
+  const withdrawn = await withdrawAll(retired, view, session);
+  const written = await readRecords(session.paths.records);
+  const outcomes = await executeSweep(verdicts, {
     environment,
-    rejudge: async (only) => (await judge({ only })).verdicts,
-    afterDelete: ({ name }) => recordDeletion(name, judgement.view, environment),
+    rejudge: async (only) =>
+      (await judgePool(session, { graceMs, minAgeMs, now: session.context.clock.now() }, { only })).verdicts,
+    afterDelete: async ({ name }) => recordDeletion(name, { ...view, ...written }, environment),
   });
   for (const outcome of outcomes) showSwept(outcome, reporter);
-  return { outcomes, refusal: incompleteView(judgement.verdicts) };
+  return { outcomes, refusal: incompleteView(verdicts) ?? withdrawn.failure, retired: withdrawn.names };
 }
 
-/** Shows what a sweep would do once these volumes are out of the offer. */
-export async function wouldSweep(session: Session, periods: Periods, retired: ReadonlySet<string>): Promise<void> {
-  const { verdicts } = await judgePool(session, { ...periods, now: session.context.clock.now() }, { retired });
-  showVerdicts(verdicts, session.reporter, true);
+/**
+ * A full disk ends it, but must not keep anybody from making room: what is offered still is spared by the sweep's second
+ * look, and the next run goes on.
+ */
+async function withdrawAll(
+  retired: readonly RetentionVerdict[],
+  view: PoolView,
+  { environment, reporter }: LockedSession,
+): Promise<{ readonly names: readonly string[]; readonly failure: NoSpaceError | undefined }> {
+  const names: string[] = [];
+  for (const verdict of retired) {
+    const { volumeName, identity } = verdict.image;
+    const item = view.metadata.get(identityText(identity))?.item;
+    const record = view.records.get(volumeName);
+    try {
+      await withdrawImage({ identity, volumeName, record, ...(item !== undefined && { item }) }, environment);
+    } catch (error) {
+      if (error instanceof NoSpaceError) return { names, failure: error };
+      throw error;
+    }
+    names.push(volumeName);
+    showRetired(verdict, reporter);
+  }
+  return { names, failure: undefined };
 }
 
-/** The guard against a mistake that would empty the pool. */
-export function tooMany({ view, verdicts }: Judgement): PoolkeeperError | undefined {
-  const held = [...view.managed.values()].map(({ identity, volume }) => ({
-    identity,
-    source: view.records.get(volume.name)?.provenance.source,
-    isOffered: view.metadata.has(identityText(identity)),
-  }));
-  const doomed = verdicts.flatMap(({ action, volume }) =>
-    action === 'delete' ? (view.managed.get(volume.name) ?? []) : [],
-  );
-  const reason = massRemoval(held, new Set(doomed.map(({ identity }) => identityText(identity))));
-  if (doomed.length === 0 || reason === undefined) return undefined;
+/** The images that are to be deleted. */
+export function doomedOf({ verdicts }: Judgement): readonly Verdict[] {
+  return verdicts.filter(({ action }) => action === 'delete');
+}
+
+/** How many of the volumes that a run retired can still be taken back. */
+export function countWaiting(retired: readonly string[], outcomes: readonly SweepOutcome[] = []): number {
+  const deleted = outcomes.filter(({ result }) => result === 'deleted').map(({ volume }) => volume.name);
+  return retired.filter((name) => !deleted.includes(name)).length;
+}
+
+const WAITING: readonly string[] = ['withdrawn', 'failed', 'unknown'];
+
+function isRetirement({ image, action, reason }: RetentionVerdict, { isSpared }: CollectionScope): boolean {
+  if (action !== 'candidate' || WAITING.includes(reason)) return false;
+  return reason === 'gone' || reason === 'size' || !isSpared(image.identity.product);
+}
+
+/** The guard against a mistake that would empty the pool, now or once the grace period is over. */
+function tooMany({ view, verdicts }: Judgement, retired: ReadonlySet<string>): PoolkeeperError | undefined {
+  const doomed = verdicts.flatMap(({ action, volume }) => (action === 'delete' ? [volume.name] : []));
+  if (doomed.length + retired.size === 0) return undefined;
+  const reason = massRemoval(heldImages(view), identitiesOf([...doomed, ...retired], view));
+  if (reason === undefined) return undefined;
   return new IncompleteViewError(`nothing was deleted: ${reason}`, {
     hint: 'look at it with --dry-run; if it is right, run once with --allow-mass-removal',
   });
+}
+
+function heldImages({ managed, records, metadata }: PoolView): Parameters<typeof massRemoval>[0] {
+  return [...managed.values()].map(({ identity, volume }) => ({
+    identity,
+    source: records.get(volume.name)?.provenance.source,
+    isOffered: metadata.has(identityText(identity)),
+  }));
+}
+
+function identitiesOf(names: readonly string[], { managed }: PoolView): ReadonlySet<string> {
+  return new Set(
+    names.flatMap((name) => {
+      const identity = managed.get(name)?.identity;
+      return identity === undefined ? [] : [identityText(identity)];
+    }),
+  );
 }

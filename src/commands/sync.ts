@@ -1,15 +1,24 @@
 import type { Argv } from 'yargs';
-import { parseDuration } from '../core/duration.ts';
 import type { Fetcher } from '../core/ports.ts';
+import { productsOf } from '../core/selection.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
 import { listVolumes } from '../libvirt/volume.ts';
+import { showRetirements, showRun } from '../report/retention-report.ts';
+import { showVerdicts } from '../report/sweep-report.ts';
 import { showPlan } from '../report/sync-report.ts';
 import { readOpenIntents } from '../state/journal.ts';
 import type { CommandContext } from './context.ts';
 import { createPool } from './create-pool.ts';
-import { changeOptions, type PoolArguments, poolOptions, sweepOptions, type Verb } from './options.ts';
-import { readSource, rememberSource, type SourceArguments } from './read-source.ts';
+import { goneFrom } from './gone-products.ts';
+import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
+import { type ReadSource, readSource, rememberSource, type SourceArguments } from './read-source.ts';
 import { repairState } from './repair-state.ts';
+import {
+  type CollectionPolicy,
+  collectionPolicy,
+  type RetentionArguments,
+  retentionOptions,
+} from './retention-options.ts';
 import {
   fetcherOf,
   type LockedSession,
@@ -21,22 +30,18 @@ import {
 } from './session.ts';
 import { finish } from './sync-result.ts';
 import { executeRound, planRound, repeatOutdated, type RoundPolicy, showLeftAlone } from './sync-round.ts';
-import { sweepPool, type SweepArguments, wouldSweep } from './sweep-pool.ts';
+import { collect, type CollectionScope, countWaiting, planCollection, type Swept } from './sweep-pool.ts';
 import { type TransferArguments, transferOptions, transferPolicy } from './transfer-options.ts';
 
-interface SyncArguments extends SourceArguments, PoolArguments, SweepArguments, TransferArguments {
+interface SyncArguments extends SourceArguments, PoolArguments, RetentionArguments, TransferArguments {
   readonly createPool: string | undefined;
   readonly jobs: number;
-  readonly keepVersions: number;
-  readonly grace: string;
+  readonly noGc: boolean;
   readonly dryRun: boolean;
 }
 
 /** Each job has a connection to libvirt, of which libvirtd accepts some tens. */
 const MOST_JOBS = 16;
-
-/** More than any product ever has. */
-const MOST_VERSIONS = 1000;
 
 /** `sync [FILTER…]`: brings the pool in step with a source. */
 export function syncCommand(context: CommandContext): Verb<SyncArguments> {
@@ -47,7 +52,7 @@ export function syncCommand(context: CommandContext): Verb<SyncArguments> {
 }
 
 function syncOptions(yargs: Argv): Argv {
-  return transferOptions(sweepOptions(changeOptions(poolOptions(yargs))))
+  return transferOptions(retentionOptions(changeOptions(poolOptions(yargs))))
     .positional('filters', {
       type: 'string',
       array: true,
@@ -83,25 +88,14 @@ function syncOptions(yargs: Argv): Argv {
       default: 2,
       describe: 'images to fetch at the same time',
     })
-    .option('keep-versions', {
-      type: 'number',
-      requiresArg: true,
-      default: 1,
-      describe: 'newest versions of each product to hold',
-    })
-    .option('grace', {
-      type: 'string',
-      requiresArg: true,
-      default: '2h',
-      describe: 'keep volumes that were needed within this time',
-    });
+    .option('no-gc', { type: 'boolean', default: false, describe: 'delete nothing' });
 }
 
 async function runSync(context: CommandContext, options: SyncArguments): Promise<void> {
+  const collection = collectionPolicy(options);
   const policy = {
-    graceMs: parseDuration(options.grace, '--grace'),
-    minAgeMs: parseDuration(options.minAge, '--min-age'),
-    keepVersions: positiveNumber(options.keepVersions, '--keep-versions', MOST_VERSIONS),
+    collection,
+    keepVersions: collection.retention.policy.keepVersions,
     jobs: positiveNumber(options.jobs, '--jobs', MOST_JOBS),
     transfer: transferPolicy(options, context),
   };
@@ -124,8 +118,7 @@ async function runSync(context: CommandContext, options: SyncArguments): Promise
 }
 
 interface SyncPolicy extends RoundPolicy {
-  readonly graceMs: number;
-  readonly minAgeMs: number;
+  readonly collection: CollectionPolicy;
 }
 
 /** Gathers and plans like a real run, shows the plan, and stops there. */
@@ -141,7 +134,11 @@ async function dryRun(
   showLeftAlone(view, session.reporter);
   showPlan(steps, session.reporter);
   const retired = steps.flatMap((step) => (step.action === 'retire' && !step.retained ? [step.volumeName] : []));
-  await wouldSweep(session, policy, new Set(retired));
+  if (!options.noGc) {
+    const collection = await planCollection(session, collectionScope(source, policy, new Set(retired)));
+    showRetirements(collection.retired, session.reporter);
+    showVerdicts(collection.judgement.verdicts, session.reporter, true);
+  }
   await finish({ session, source, outcomes: [], swept: undefined });
 }
 
@@ -157,7 +154,30 @@ async function sync(
   const readAgain = () => readSource(session, options, fetcher, { bypassCaches: true });
   const { source, outcomes } = await repeatOutdated(session, first, { policy, readAgain });
   const unremembered = source.selection.wanted.length > 0 ? await rememberSource(session, source) : undefined;
-  const swept = await sweepPool(session, policy, options);
+  const swept = options.noGc ? undefined : await sweep(session, source, { options, policy });
+  const replaced = outcomes.flatMap(({ step, error }) =>
+    step.action === 'retire' && !step.retained && error === undefined ? [step.volumeName] : [],
+  );
+  const waiting = countWaiting([...replaced, ...(swept?.retired ?? [])], swept?.outcomes);
+  showRun(session.environment.runId, waiting, session.reporter);
   await finish({ session, source, outcomes, swept });
   if (unremembered !== undefined) throw unremembered;
+}
+
+async function sweep(
+  session: LockedSession,
+  source: ReadSource,
+  { options, policy }: { options: SyncArguments; policy: SyncPolicy },
+): Promise<Swept> {
+  const scope = collectionScope(source, policy, new Set());
+  const collection = await planCollection(session, scope);
+  showVerdicts(collection.judgement.verdicts, session.reporter, false);
+  return collect(session, collection, { ...scope, allowMassRemoval: options.allowMassRemoval });
+}
+
+/** Products that this source does not name, or that the filters leave out, keep the versions that they have. */
+function collectionScope(source: ReadSource, policy: SyncPolicy, withdrawn: ReadonlySet<string>): CollectionScope {
+  const named = productsOf(source.selection);
+  const isSpared = (product: string): boolean => !named.has(product);
+  return { policy: policy.collection, isGone: goneFrom(source), isSpared, withdrawn };
 }

@@ -56,12 +56,12 @@ async function why(context: CommandContext, options: WhyArguments, connection: C
   const gathered = await gatherUseGraph({ connection, qemuImg: createQemuImgInfo(), ownPid: context.pid, readClaims });
   const subject = await findSubject(options, gathered, connection);
   const { node, seen } = subject;
-  const graph = withNode(gathered.graph, subject);
   const pool = gathered.pools.find(({ name }) => name === seen?.volume.pool);
   const pathsOf = (any: StoragePool): PoolStatePaths =>
     pathsOfPool(any, context, { options, isOnlyPool: any.name === pool?.name });
   const view = pool === undefined ? undefined : await viewOf(pool, gathered, pathsOf(pool));
   const elsewhere = pool === undefined ? new Map<string, string>() : await causesElsewhere(pool, gathered, pathsOf);
+  const graph = withNode(gathered.graph, subject);
   const explanation = explain(node, sweepView({ ...gathered, graph }, { view, elsewhere, policy }));
   const record = seen === undefined ? undefined : view?.records.get(seen.volume.name);
   showWhy({ node, volume: seen?.volume, record, explanation }, reporterOf(context, options));

@@ -1,4 +1,5 @@
 import { UsageError } from '../errors.ts';
+import { compareVersions } from './version.ts';
 
 /** What a managed volume holds: one version of one simplestreams product. */
 export interface Identity {
@@ -49,6 +50,12 @@ export function decodeMetadataName(name: string): Identity | undefined {
   const [product = '', version = '', ...rest] = decodeBase64(name.slice(ENCODED_PREFIX.length))?.split(' ') ?? [];
   const identity = { product, version };
   return rest.length === 0 && isEncodable(identity) && base64Name(identity) === name ? identity : undefined;
+}
+
+/** Orders images by product, and the versions of one product as simplestreams does. */
+export function compareIdentities(a: Identity, b: Identity): number {
+  if (a.product !== b.product) return a.product < b.product ? -1 : 1;
+  return compareVersions(a.version, b.version);
 }
 
 /** One text for one identity, for use as a key and in messages. */

@@ -27,3 +27,29 @@ const MOVES: Readonly<Record<ImageStatus, readonly ImageStatus[]>> = {
 export function isLegalMove(from: ImageStatus, to: ImageStatus): boolean {
   return MOVES[from].includes(to);
 }
+
+/** Statuses that claim nothing about a volume, so that a record may take one for a moment on its way. */
+const STEPPING_STONES: ReadonlySet<ImageStatus> = new Set<ImageStatus>(['queued', 'pending_delete', 'deleted']);
+
+/** Statuses that the record of an image can begin with, and so one that was deleted and comes again. */
+const BEGINNINGS: readonly ImageStatus[] = ['queued', 'saving', 'importing', 'active', 'pending_delete'];
+
+/**
+ * The shortest way of a record to a status, without its first, by legal moves through statuses that claim nothing:
+ * `killed` to `saving` goes through `queued`. A deleted image, or one of which nothing was known, begins anew. Empty when
+ * the status is reached already; `undefined` when there is no such way.
+ */
+export function wayTo(from: ImageStatus | undefined, to: ImageStatus): readonly ImageStatus[] | undefined {
+  const ways = new Map<ImageStatus | undefined, readonly ImageStatus[]>([[from, []]]);
+  // A map is iterated in the order of insertion, and what is added meanwhile comes last: a queue.
+  for (const [status, way] of ways) {
+    if (status === to) return way;
+    const isPassable = way.length === 0 || (status !== undefined && STEPPING_STONES.has(status));
+    for (const next of isPassable ? nextOf(status) : []) if (!ways.has(next)) ways.set(next, [...way, next]);
+  }
+  return undefined;
+}
+
+function nextOf(status: ImageStatus | undefined): readonly ImageStatus[] {
+  return status === undefined || status === 'deleted' ? BEGINNINGS : MOVES[status];
+}

@@ -31,6 +31,21 @@ export interface RecordTimes {
   readonly lastNeededAt: number;
 }
 
+/** An administrator's order to keep an image. */
+export interface Pin {
+  readonly reason: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  /** When it ends by itself; `undefined`: never. */
+  readonly until: number | undefined;
+}
+
+/** Whether a pin holds now. One that was set in the future holds: the clock was set back. */
+export function isPinned(record: Pick<ImageRecord, 'pin'> | undefined, now: number): boolean {
+  const pin = record?.pin;
+  return pin !== undefined && (pin.until === undefined || now < pin.until);
+}
+
 /** poolkeeper's own state about one managed volume. */
 export interface ImageRecord {
   readonly volumeName: string;
@@ -42,4 +57,7 @@ export interface ImageRecord {
   /** The flattened item, as it stands or would stand in the metadata file. */
   readonly tags: FlatItem;
   readonly times: RecordTimes;
+  readonly pin?: Pin | undefined;
+  /** The run that took it out of use, as long as it waits for its deletion. */
+  readonly retiredBy?: string | undefined;
 }

@@ -38,6 +38,11 @@ export interface Selection {
   readonly refused: readonly RefusedItem[];
 }
 
+/** The products that a source names and the filters select, whether they can be taken or not. */
+export function productsOf({ wanted, refused }: Selection): ReadonlySet<string> {
+  return new Set([...wanted, ...refused].map(({ identity }) => identity.product));
+}
+
 const SYNC_FILTERS = ['datatype=image-downloads', 'ftype=disk1.img'];
 
 /**

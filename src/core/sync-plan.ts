@@ -125,13 +125,18 @@ function planContinuation(image: WantedImage, volumeName: string, partial: Parti
 
 function planRecorded(found: FoundImage): SyncStep | undefined {
   const { image, volumeName, record, offered } = found;
-  if (record.status === 'killed' || record.status === 'deactivated') {
-    const reason = record.status === 'killed' ? (record.reason ?? 'an earlier check failed') : 'it is disabled';
-    return { action: 'skip', image, volumeName, reason };
-  }
+  const reason = reasonToSkip(record);
+  if (reason !== undefined) return { action: 'skip', image, volumeName, reason };
   const isOffered = offered !== undefined && record.status === 'active';
   if (!isOffered && isOfUnknownOrigin(record)) return { action: 'adopt', image, volumeName };
   return isOffered ? planRefresh(image, offered, volumeName) : { action: 'offer', image, volumeName };
+}
+
+function reasonToSkip(record: ImageRecord): string | undefined {
+  const { status, reason } = record;
+  if (status === 'deactivated') return 'it is disabled';
+  if (status === 'killed') return reason ?? 'an earlier check failed';
+  return status === 'pending_delete' && isOfUnknownOrigin(record) ? reason : undefined;
 }
 
 /** Nobody ever vouched for its content: the record only says that the volume was found. */

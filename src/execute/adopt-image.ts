@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { identityText } from '../core/identity.ts';
 import type { ImageRecord } from '../core/record.ts';
+import { saysNoVolume } from '../core/sync-plan.ts';
 import type { WantedImage } from '../core/selection.ts';
 import { IntegrityError, TrustError } from '../errors.ts';
 import { checkDownloadedHeader, DOWNLOAD_HEAD_BYTES } from '../image-format/download-check.ts';
@@ -24,17 +25,20 @@ export interface Adoption {
 export async function adoptImage(adoption: Adoption, environment: Environment): Promise<void> {
   const { image, volumeName, source, record } = adoption;
   const { identity, tags, path, sizeBytes, digest, signer } = image;
-  const draft = { volumeName, identity, tags };
+  const draft = { volumeName, identity, tags, provenance: unknownOrigin('unknown') };
+  const isFound = record === undefined || saysNoVolume(record);
+  const known = isFound ? await putRecord(environment, record, { ...draft, status: 'importing' }) : record;
   try {
     await checkContent(image, volumeName, environment);
   } catch (error) {
     if (!(error instanceof IntegrityError) && !(error instanceof TrustError)) throw error;
-    const provenance = unknownOrigin('unknown');
-    await putRecord(environment, record, { ...draft, status: 'killed', reason: error.message, provenance });
+    // What was held already, of unknown origin, can only wait to be deleted.
+    const status = isFound ? 'killed' : 'pending_delete';
+    await putRecord(environment, known, { ...draft, status, reason: error.message });
     throw error;
   }
   const provenance = { source, itemPath: path, sizeBytes, digest, signer, broughtBy: 'adopted' };
-  await putRecord(environment, record, { ...draft, status: 'active', provenance });
+  await putRecord(environment, known, { ...draft, status: 'active', provenance });
   await offerImage(image, environment);
 }
 

@@ -1,5 +1,8 @@
+import { identityText } from '../core/identity.ts';
+import { type ImageStatus, wayTo } from '../core/lifecycle.ts';
 import type { Clock, Fetcher } from '../core/ports.ts';
-import type { ImageRecord } from '../core/record.ts';
+import type { ImageRecord, RecordTimes } from '../core/record.ts';
+import { IntegrityError } from '../errors.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import type { Journal } from '../state/journal.ts';
 import type { PoolStatePaths } from '../state/paths.ts';
@@ -16,22 +19,64 @@ export interface Environment {
   readonly signal: AbortSignal;
   /** The name and version of this program, for records. */
   readonly program: string;
+  /** The name of this run, for records of the images that it retires. */
+  readonly runId: string;
 }
 
-/** Writes a record, keeping what is known of its beginning. */
+/** What a change says of an image; the rest is carried over. */
+export type RecordChange = Omit<ImageRecord, 'times' | 'reason' | 'pin' | 'retiredBy'> & {
+  readonly reason?: string | undefined;
+};
+
+/**
+ * Writes a record, keeping what is known of its beginning. Every status is reached by legal moves, and each of them is
+ * written down.
+ *
+ * @returns the record as it stands now, for the next move.
+ * @throws IntegrityError when no way leads from the status to the new one.
+ */
 export async function putRecord(
-  environment: Environment,
+  environment: Pick<Environment, 'clock' | 'paths' | 'runId'>,
   known: ImageRecord | undefined,
-  change: Omit<ImageRecord, 'times' | 'reason'> & { readonly reason?: string | undefined },
-): Promise<void> {
-  const now = environment.clock.now();
-  const isSame = known?.status === change.status;
-  const times = {
-    createdAt: known?.times.createdAt ?? now,
-    statusSince: isSame ? known.times.statusSince : now,
-    lastNeededAt: change.status === 'active' ? now : (known?.times.lastNeededAt ?? now),
+  change: RecordChange,
+): Promise<ImageRecord> {
+  const way = wayTo(known?.status, change.status);
+  if (way === undefined)
+    throw new IntegrityError(`image ${identityText(change.identity)} cannot become ${change.status}`, {
+      ...(known !== undefined && { found: known.status }),
+      hint: `'poolkeeper why' shows its status`,
+    });
+  const { records } = environment.paths;
+  let record = known;
+  for (const status of way.slice(0, -1)) {
+    record = moved(environment, record, { ...change, status, reason: undefined });
+    await writeRecord(records, record);
+  }
+  const last = moved(environment, record, change);
+  await writeRecord(records, last);
+  return last;
+}
+
+function moved(
+  { clock, runId }: Pick<Environment, 'clock' | 'runId'>,
+  known: ImageRecord | undefined,
+  change: RecordChange,
+): ImageRecord {
+  const { status, reason } = change;
+  const { pin, retiredBy = runId } = known ?? {};
+  const record = { ...change, reason, times: timesOf(known, status, clock.now()), pin };
+  return status === 'pending_delete' ? { ...record, retiredBy } : record;
+}
+
+function timesOf(known: ImageRecord | undefined, status: ImageStatus, now: number): RecordTimes {
+  if (known === undefined) return { createdAt: now, statusSince: now, lastNeededAt: now };
+  const { createdAt, statusSince, lastNeededAt } = known.times;
+  const beginsAnew = known.status === 'deleted' && status !== 'deleted';
+  return {
+    createdAt: beginsAnew ? now : createdAt,
+    statusSince: known.status === status ? statusSince : now,
+    lastNeededAt: status === 'active' ? now : lastNeededAt,
   };
-  await writeRecord(environment.paths.records, { ...change, reason: change.reason, times });
 }
 
 /** The provenance of an image of which only the volume is known. */

@@ -44,7 +44,7 @@ export async function fetchImage(fetch: Fetch, environment: Environment): Promis
   const { identity, tags } = image;
   const intentId = await openIntent(fetch, environment);
   const draft = { volumeName, identity, provenance: provenanceOf(fetch, environment), tags };
-  await putRecord(environment, record, { ...draft, status: 'saving' });
+  const saving = await putRecord(environment, record, { ...draft, status: 'saving' });
   // uvtool offers any volume that has the right name, and so might have found what an earlier run left.
   await removeMetadataFile(environment.paths.metadata, identity);
   const volume = new ArrivingVolume({ image, volumeName, partial, intentId }, environment);
@@ -55,11 +55,11 @@ export async function fetchImage(fetch: Fetch, environment: Environment): Promis
     const status = statusAfter(error, volume);
     if (status !== 'saving' && volume.exists) await removeUnused(volume, fetch);
     const reason = error instanceof Error ? { reason: error.message } : {};
-    await putRecord(environment, record, { ...draft, status, ...reason });
+    await putRecord(environment, saving, { ...draft, status, ...reason });
     if (status !== 'saving') await environment.journal.done(intentId);
     throw error;
   }
-  await putRecord(environment, record, { ...draft, status: 'active' });
+  await putRecord(environment, saving, { ...draft, status: 'active' });
   await offerImage(image, environment);
   await environment.journal.done(intentId);
   return transferred;

@@ -5,6 +5,9 @@ import type { Judgement } from '../gather/judge-pool.ts';
 import { writeRecord } from '../state/records.ts';
 import { type Environment, putRecord, unknownOrigin } from './environment.ts';
 
+/** How exactly the last use of an image that is not to be deleted is known; noting it more often wears disks out. */
+const USE_RESOLUTION_MS = 600_000;
+
 /**
  * Writes down what a judgement found out: that a volume is needed, which starts its grace period anew, and that a volume
  * without a record exists, whose grace period begins now. So does that of a record from the future, which a wrong clock
@@ -17,20 +20,15 @@ export async function recordVerdicts(
   { view, verdicts }: Judgement,
   environment: Environment,
 ): Promise<NoSpaceError | undefined> {
-  try {
+  return unlessFull(async () => {
     for (const verdict of verdicts) await recordVerdict(verdict, view, environment);
-    return undefined;
-  } catch (error) {
-    if (error instanceof NoSpaceError) return error;
-    throw error;
-  }
+  });
 }
 
 async function recordVerdict(verdict: Verdict, view: Judgement['view'], environment: Environment): Promise<void> {
   const volumeName = verdict.volume.name;
   const identity = view.managed.get(volumeName)?.identity;
   const record = view.records.get(volumeName);
-  const now = environment.clock.now();
   if (identity === undefined) return;
   if (record === undefined || record.status === 'deleted') {
     await putRecord(environment, record, {
@@ -40,12 +38,44 @@ async function recordVerdict(verdict: Verdict, view: Judgement['view'], environm
       provenance: unknownOrigin('unknown'),
       tags: {},
     });
-  } else if (isNeeded(verdict) || isFromFuture(record, now)) {
-    const statusSince = Math.min(record.times.statusSince, now);
-    await writeRecord(environment.paths.records, {
-      ...record,
-      times: { ...record.times, statusSince, lastNeededAt: now },
-    });
+  } else if (isNeeded(verdict) || isFromFuture(record, environment.clock.now())) {
+    await recordUse(record, environment);
+  }
+}
+
+/**
+ * Notes the use of active images that are needed now, so that it is known later which of them were used longest ago.
+ *
+ * @returns as `recordVerdicts`.
+ */
+export async function recordUses(
+  names: Iterable<string>,
+  { view: { records } }: Pick<Judgement, 'view'>,
+  environment: Environment,
+): Promise<NoSpaceError | undefined> {
+  const now = environment.clock.now();
+  return unlessFull(async () => {
+    for (const name of names) {
+      const record = records.get(name);
+      const isDue = record?.status === 'active' && Math.abs(now - record.times.lastNeededAt) >= USE_RESOLUTION_MS;
+      if (isDue) await recordUse(record, environment);
+    }
+  });
+}
+
+async function recordUse(record: ImageRecord, { clock, paths }: Environment): Promise<void> {
+  const now = clock.now();
+  const statusSince = Math.min(record.times.statusSince, now);
+  await writeRecord(paths.records, { ...record, times: { ...record.times, statusSince, lastNeededAt: now } });
+}
+
+async function unlessFull(write: () => Promise<void>): Promise<NoSpaceError | undefined> {
+  try {
+    await write();
+    return undefined;
+  } catch (error) {
+    if (error instanceof NoSpaceError) return error;
+    throw error;
   }
 }
 

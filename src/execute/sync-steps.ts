@@ -168,8 +168,9 @@ async function discard(
   const { provenance, tags } = record;
   const reason = 'it was replaced at its source before it had arrived';
   const draft = { volumeName, identity, provenance, tags };
-  if (record.status === 'saving') await putRecord(environment, record, { ...draft, status: 'killed', reason });
-  if (!hasVolume) await putRecord(environment, record, { ...draft, status: 'deleted', reason });
+  const given =
+    record.status === 'saving' ? await putRecord(environment, record, { ...draft, status: 'killed', reason }) : record;
+  if (!hasVolume) await putRecord(environment, given, { ...draft, status: 'deleted', reason });
 }
 
 function skipped({ image, reason, lacksRoom }: Step<'skip'>): PoolkeeperError {

@@ -32,5 +32,6 @@ export async function withdrawImage(withdrawal: Withdrawal, environment: Environ
 
 /** Only what was complete may be taken back into the offer, as what waits for deletion may. */
 function statusWithdrawn(record: ImageRecord | undefined): 'pending_delete' | 'killed' {
-  return record?.status === 'saving' || record?.status === 'killed' ? 'killed' : 'pending_delete';
+  const status = record?.status;
+  return status === 'saving' || status === 'importing' || status === 'killed' ? 'killed' : 'pending_delete';
 }

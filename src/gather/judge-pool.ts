@@ -4,7 +4,7 @@ import type { PoolStatePaths } from '../state/paths.ts';
 import { causesElsewhere } from './other-pools.ts';
 import { gatherPoolView, type PoolView } from './pool-view.ts';
 import { splitCandidates } from './sweep-candidates.ts';
-import { gatherUseGraph, type GraphSight } from './use-graph.ts';
+import { type GatheredGraph, gatherUseGraph, type GraphSight } from './use-graph.ts';
 
 /** The pool to judge, and how to see it. */
 export interface PoolToJudge extends GraphSight {
@@ -12,6 +12,14 @@ export interface PoolToJudge extends GraphSight {
   readonly paths: PoolStatePaths;
   /** Where the state of any pool of the host lies. */
   readonly pathsOf: (pool: StoragePool) => PoolStatePaths;
+}
+
+/** Everything that was seen of a pool at one moment. */
+export interface PoolSight {
+  readonly view: PoolView;
+  readonly gathered: GatheredGraph;
+  /** Why files stay that another pool shows as well, by node id. */
+  readonly elsewhere: ReadonlyMap<string, string>;
 }
 
 /** What is to become of every managed volume that is not offered, with the view that the verdicts rest on. */
@@ -30,15 +38,39 @@ export interface Scope {
 
 /** Looks at everything afresh and judges the pool's volumes by the deletion rule. */
 export async function judgePool(target: PoolToJudge, policy: SweepPolicy, scope: Scope = {}): Promise<Judgement> {
-  const { only, retired = new Set<string>() } = scope;
+  return judgeSight(await seePool(target), policy, scope);
+}
+
+/** Looks at everything afresh. */
+export async function seePool(target: PoolToJudge): Promise<PoolSight> {
   const gathered = await gatherUseGraph(target);
   const volumes = gathered.volumes.map(({ volume }) => volume).filter(({ pool }) => pool === target.pool.name);
   const view = await gatherPoolView(target.pool, volumes, target.paths);
+  return { view, gathered, elsewhere: await causesElsewhere(target.pool, gathered, target.pathsOf) };
+}
+
+/** Judges the pool's volumes by the deletion rule, as they were seen. */
+export function judgeSight(
+  { view, gathered, elsewhere }: PoolSight,
+  policy: SweepPolicy,
+  scope: Scope = {},
+): Judgement {
+  const { only, retired = new Set<string>() } = scope;
   const { candidates, causes } = splitCandidates(view, gathered, {
     firstSeenAt: policy.now,
-    elsewhere: await causesElsewhere(target.pool, gathered, target.pathsOf),
+    elsewhere,
     isRetired: (name) => retired === 'all' || retired.has(name),
   });
   const judged = only === undefined ? candidates : candidates.filter(({ volume }) => only.has(volume.name));
   return { view, verdicts: planSweep(judged, gathered.graph, policy, causes) };
+}
+
+/** The names of managed volumes that something needs which is no image of the pool itself. */
+export function volumesInUse(sight: PoolSight, now: number): ReadonlySet<string> {
+  const { verdicts } = judgeSight(sight, { now, graceMs: 0, minAgeMs: 0 }, { retired: 'all' });
+  return new Set(
+    verdicts.flatMap((verdict) =>
+      verdict.action === 'keep' && verdict.reason.kind === 'needed' ? [verdict.volume.name] : [],
+    ),
+  );
 }

@@ -48,6 +48,11 @@ export function integerField(object: JsonObject, name: string): number {
     : refuse(object, name, 'a whole number');
 }
 
+/** A whole number, or `undefined` where the field is missing. */
+export function optionalIntegerField(object: JsonObject, name: string): number | undefined {
+  return field(object, name) === undefined ? undefined : integerField(object, name);
+}
+
 /** A number of bytes, written as decimal string because JSON's numbers are not exact. */
 export function bytesField(object: JsonObject, name: string): bigint {
   const value = stringField(object, name);
@@ -62,6 +67,11 @@ export function optionalBytesField(object: JsonObject, name: string): bigint | u
 /** An object inside the object. */
 export function objectField(object: JsonObject, name: string): JsonObject {
   return toObject(field(object, name), `${object.where}: field '${name}'`);
+}
+
+/** An object inside the object, or `undefined` where the field is missing. */
+export function optionalObjectField(object: JsonObject, name: string): JsonObject | undefined {
+  return field(object, name) === undefined ? undefined : objectField(object, name);
 }
 
 /** A list of texts. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { decodeMetadataName, encodeMetadataName, type Identity } from '../core/identity.ts';
 import { IMAGE_STATUSES, type ImageStatus } from '../core/lifecycle.ts';
-import type { ImageRecord, Provenance, RecordTimes } from '../core/record.ts';
+import type { ImageRecord, Pin, Provenance, RecordTimes } from '../core/record.ts';
 import { IntegrityError, PoolkeeperError } from '../errors.ts';
 import { readFileBounded, removeFileDurably, writeFileAtomic } from './atomic-file.ts';
 import {
@@ -12,6 +12,8 @@ import {
   objectField,
   optionalBytesField,
   optionalDigestField,
+  optionalIntegerField,
+  optionalObjectField,
   optionalStringField,
   parseJsonObject,
   stringField,
@@ -100,6 +102,8 @@ function decodeRecord(object: JsonObject): ImageRecord {
     provenance: decodeProvenance(objectField(object, 'provenance')),
     tags: flatField(object, 'tags'),
     times: decodeTimes(objectField(object, 'times')),
+    ...decodePin(optionalObjectField(object, 'pin')),
+    ...decodeRetirement(optionalStringField(object, 'retiredBy')),
   };
 }
 
@@ -127,6 +131,16 @@ function decodeTimes(object: JsonObject): RecordTimes {
     statusSince: integerField(object, 'statusSince'),
     lastNeededAt: integerField(object, 'lastNeededAt'),
   };
+}
+
+function decodePin(object: JsonObject | undefined): { readonly pin?: Pin } {
+  if (object === undefined) return {};
+  const reason = optionalStringField(object, 'reason');
+  return { pin: { reason, since: integerField(object, 'since'), until: optionalIntegerField(object, 'until') } };
+}
+
+function decodeRetirement(retiredBy: string | undefined): Pick<ImageRecord, 'retiredBy'> {
+  return retiredBy === undefined ? {} : { retiredBy };
 }
 
 function claimedTwice({ volumeName }: ImageRecord): IntegrityError {

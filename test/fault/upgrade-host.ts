@@ -73,15 +73,7 @@ export class UpgradeHost {
 
   /** Ends a run with SIGKILL as soon as its journal has so many lines, and says how many it had then. */
   async killAtLine(line: number): Promise<number> {
-    const journal = await this.#journal();
-    const program = this.startSync();
-    // Read at once, and not in turn: the program does not wait.
-    const watcher = watch(journal, () => {
-      if (linesOf(readFileSync(journal, 'utf8')) >= line) program.kill('SIGKILL');
-    });
-    await program.ended;
-    watcher.close();
-    return linesOf(readFileSync(journal, 'utf8'));
+    return killAtLine(this.startSync(), await this.#journal(), line);
   }
 
   /** The offered images whose volume is missing or holds something else than it should. */
@@ -110,7 +102,19 @@ export class UpgradeHost {
   }
 }
 
-function linesOf(journal: string): number {
+/** Ends a run with SIGKILL as soon as a journal has so many lines, and says how many it had then. */
+export async function killAtLine(program: RunningProgram, journal: string, line: number): Promise<number> {
+  // Read at once, and not in turn: the program does not wait.
+  const watcher = watch(journal, () => {
+    if (linesOf(readFileSync(journal, 'utf8')) >= line) program.kill('SIGKILL');
+  });
+  await program.ended;
+  watcher.close();
+  return linesOf(readFileSync(journal, 'utf8'));
+}
+
+/** How many lines a journal has. */
+export function linesOf(journal: string): number {
   return journal.split('\n').length - 1;
 }
 

@@ -7,6 +7,7 @@ import { World } from '../support/world.ts';
 
 const OLD = '20240821';
 const NEW = '20240901';
+const NEWEST = '20240911';
 const POINTS_KIB = [0, 4, 8, 16, 24, 32, 48, 64];
 
 describe('a full disk', () => {
@@ -74,6 +75,27 @@ describe('a full disk', () => {
         ...volumes(OLD, 'jammy', 'noble').map((name) => [name, 'deleted'] as const),
       ]),
     );
+  });
+
+  it('of the state lets gc delete what waits, though it can retire nothing', async () => {
+    const state = await mount('state');
+    await world.sync();
+    for (const serial of [NEW, NEWEST]) {
+      await world.publish([await world.release('noble', serial), await world.release('jammy', serial)]);
+      await world.sync('--grace', '1h', '--keep-versions', serial === NEW ? '1' : '2');
+    }
+    expect(await world.volumes()).to.have.lengthOf(6);
+    const gc = () =>
+      world.poolkeeper('gc', '--yes', '--allow-mass-removal', '--keep-versions', '1', '--grace', '0', '--min-age', '0');
+    await state.fill(0);
+    const full = await gc();
+    expect(full.status, full.stderr).to.equal(17);
+    expect(await world.volumes()).to.deep.equal(
+      [...volumes(NEW, 'jammy', 'noble'), ...volumes(NEWEST, 'jammy', 'noble')].sort(),
+    );
+    await state.empty();
+    expect(await gc()).to.include({ status: 0, stderr: '' });
+    expect(await world.volumes()).to.deep.equal(volumes(NEWEST, 'jammy', 'noble'));
   });
 
   it('of the state that turns read-only stops a sync before it touches anything', async () => {

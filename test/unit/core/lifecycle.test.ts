@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { IMAGE_STATUSES, type ImageStatus, isLegalMove } from '../../../src/core/lifecycle.ts';
+import { IMAGE_STATUSES, type ImageStatus, isLegalMove, wayTo } from '../../../src/core/lifecycle.ts';
 
 /** The table of lifecycle.md, section 1. */
 const LEGAL: Readonly<Record<ImageStatus, readonly ImageStatus[]>> = {
@@ -25,4 +25,42 @@ describe('isLegalMove', () => {
     const stuck = IMAGE_STATUSES.filter((from) => !IMAGE_STATUSES.some((to) => isLegalMove(from, to)));
     expect(stuck).to.deep.equal(['deleted']);
   });
+});
+
+describe('wayTo', () => {
+  const statuses = [...IMAGE_STATUSES, undefined];
+  const beginnings: readonly ImageStatus[] = ['queued', 'saving', 'importing', 'active', 'pending_delete'];
+
+  for (const from of statuses) {
+    for (const to of IMAGE_STATUSES) {
+      it(`leads from ${from ?? 'nothing'} to ${to} by legal moves only, if at all`, () => {
+        let at = from;
+        for (const next of wayTo(from, to) ?? []) {
+          const isLegal = at === undefined || at === 'deleted' ? beginnings.includes(next) : isLegalMove(at, next);
+          expect(isLegal, `${at} to ${next}`).to.equal(true);
+          at = next;
+        }
+        expect([to, from]).to.include(at);
+      });
+    }
+  }
+
+  for (const [from, to, way] of [
+    ['killed', 'saving', ['queued', 'saving']],
+    ['importing', 'saving', ['queued', 'saving']],
+    ['active', 'active', []],
+    ['active', 'deleted', ['pending_delete', 'deleted']],
+    ['active', 'saving', ['pending_delete', 'deleted', 'saving']],
+    ['saving', 'deleted', ['queued', 'deleted']],
+    ['deleted', 'saving', ['saving']],
+    [undefined, 'active', ['active']],
+    ['active', 'killed', undefined],
+    ['pending_delete', 'killed', undefined],
+    ['killed', 'deactivated', undefined],
+    [undefined, 'killed', undefined],
+  ] as const) {
+    it(`from ${from ?? 'nothing'} to ${to} is ${way?.join(', ') ?? 'none'}`, () => {
+      expect(wayTo(from, to)).to.deep.equal(way);
+    });
+  }
 });

@@ -22,6 +22,8 @@ const FULL: ImageRecord = {
   },
   tags: { release: 'noble', arch: 'amd64', label: '', ünïcode: '\u0000😀' },
   times: { createdAt: 1, statusSince: 2, lastNeededAt: 3 },
+  pin: { reason: 'audit', since: 4, until: 5 },
+  retiredBy: '20241120T211254Z-3f9c',
 };
 const BARE: ImageRecord = {
   ...FULL,

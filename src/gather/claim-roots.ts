@@ -6,30 +6,37 @@ import { PoolkeeperError } from '../errors.ts';
 import { readHostMoment } from '../state/host-moment.ts';
 import { type DamagedLease, leasePath, readLeases } from '../state/leases.ts';
 import { attempt, listDirectory } from '../state/listing.ts';
+import { pinClaims } from './pin-roots.ts';
 
 const EVIDENCE = 'field volumeName';
 
 /**
- * What leases keep, in every pool that there is state about. What cannot be read is kept as if it were held.
+ * What leases and pins keep, in every pool that there is state about. What cannot be read is kept as if it were held.
  *
  * @param now in milliseconds since the epoch.
  */
-export async function readLeaseClaims(stateDir: string, now: number): Promise<Claims> {
+export async function readStateClaims(stateDir: string, now: number): Promise<Claims> {
   const moment = await readHostMoment(now);
   const pools = await attempt(() => listDirectory(join(stateDir, 'pools')));
   if (pools instanceof PoolkeeperError)
-    return { claims: [], blindSpots: [unreadableDir(join(stateDir, 'pools'), pools)] };
+    return { claims: [], blindSpots: [unreadableDir('leases and locks', join(stateDir, 'pools'), pools)] };
   const parts: Claims[] = [];
   for (const entry of pools) {
-    if (entry.isDirectory())
-      parts.push(await claimsOfPool(entry.name, join(stateDir, 'pools', entry.name, 'leases'), moment));
+    if (!entry.isDirectory()) continue;
+    const root = join(stateDir, 'pools', entry.name);
+    parts.push(await leaseClaims(entry.name, join(root, 'leases'), moment));
+    const records = join(root, 'records');
+    const pins = await attempt(() => pinClaims(entry.name, records, now));
+    parts.push(
+      pins instanceof PoolkeeperError ? { claims: [], blindSpots: [unreadableDir('locks', records, pins)] } : pins,
+    );
   }
   return joinClaims(...parts);
 }
 
-async function claimsOfPool(poolUuid: string, dir: string, moment: HostMoment): Promise<Claims> {
+async function leaseClaims(poolUuid: string, dir: string, moment: HostMoment): Promise<Claims> {
   const read = await attempt(() => readLeases(dir));
-  if (read instanceof PoolkeeperError) return { claims: [], blindSpots: [unreadableDir(dir, read)] };
+  if (read instanceof PoolkeeperError) return { claims: [], blindSpots: [unreadableDir('leases', dir, read)] };
   const live = read.leases.filter((lease) => leaseState(lease, moment) === 'live');
   const claims = live.map((lease) => ({
     poolUuid,
@@ -58,7 +65,7 @@ function damagedSpot(path: string, { message }: PoolkeeperError): BlindSpot {
   return { what: `lease '${path}'`, cause: message, remedy, concerns: 'everything' };
 }
 
-function unreadableDir(path: string, { message, hint }: PoolkeeperError): BlindSpot {
+function unreadableDir(what: string, path: string, { message, hint }: PoolkeeperError): BlindSpot {
   const remedy = hint ?? 'make the directory readable';
-  return { what: `leases in '${path}'`, cause: message, remedy, concerns: 'everything' };
+  return { what: `${what} in '${path}'`, cause: message, remedy, concerns: 'everything' };
 }

@@ -1,0 +1,47 @@
+import type { Argv } from 'yargs';
+import { gatherPoolView } from '../gather/pool-view.ts';
+import { refreshPool } from '../libvirt/storage-pool.ts';
+import { listVolumeNames } from '../libvirt/volume.ts';
+import type { CommandContext } from './context.ts';
+import { type FoundImage, imagesOf } from './find-image.ts';
+import { type PoolArguments, poolOptions } from './options.ts';
+import { repairState } from './repair-state.ts';
+import { fetcherOf, type LockedSession, openSession, withConnection, withLock } from './session.ts';
+
+/** The values that `imageOptions` yields. */
+export interface ImageArguments extends PoolArguments {
+  readonly image: readonly string[];
+}
+
+/** Options of commands that change one image. */
+export function imageOptions<T>(yargs: Argv<T>) {
+  return poolOptions(yargs).positional('image', {
+    type: 'string',
+    array: true,
+    demandOption: true,
+    describe: 'VOLUME, PRODUCT VERSION, or filters that match one image',
+  });
+}
+
+/** Takes the pool's lock and reads what images there are. */
+export async function withImages(
+  context: CommandContext,
+  options: PoolArguments,
+  command: string,
+  use: (session: LockedSession, images: readonly FoundImage[]) => Promise<void>,
+): Promise<void> {
+  const fetcher = fetcherOf(context);
+  try {
+    await withConnection(options, async (connection) => {
+      const session = await openSession(context, options, connection);
+      await withLock(session, { command, fetcher }, async (locked) => {
+        await refreshPool(connection, session.pool.name);
+        await repairState(locked);
+        const volumes = await listVolumeNames(connection, session.pool.name);
+        await use(locked, imagesOf(await gatherPoolView(session.pool, volumes, session.paths)));
+      });
+    });
+  } finally {
+    await fetcher.close();
+  }
+}

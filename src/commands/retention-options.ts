@@ -1,0 +1,67 @@
+import type { Argv } from 'yargs';
+import { parseBytes } from '../core/byte-size.ts';
+import { parseDuration } from '../core/duration.ts';
+import type { RetentionPolicy, RetentionSettings } from '../core/retention.ts';
+import { UsageError } from '../errors.ts';
+import { sweepOptions } from './options.ts';
+import { positiveNumber } from './session.ts';
+
+/** The values that `retentionOptions` yields. */
+export interface RetentionArguments {
+  readonly keepVersions: number;
+  readonly grace: string;
+  readonly minAge: string;
+  readonly unusedFor: string | undefined;
+  readonly maxSize: string | undefined;
+  readonly gone: RetentionPolicy['gone'];
+  readonly allowMassRemoval: boolean;
+}
+
+/** What may go, and when. */
+export interface CollectionPolicy {
+  readonly graceMs: number;
+  readonly minAgeMs: number;
+  readonly retention: RetentionSettings;
+}
+
+/** More than any product ever has. */
+const MOST_VERSIONS = 1000;
+
+/** Options of commands that collect garbage. */
+export function retentionOptions<T>(yargs: Argv<T>) {
+  const text = { type: 'string', requiresArg: true } as const;
+  return sweepOptions(yargs)
+    .option('keep-versions', {
+      type: 'number',
+      requiresArg: true,
+      default: 1,
+      describe: 'newest versions of each product to hold',
+    })
+    .option('grace', { ...text, default: '2h', describe: 'keep volumes that were needed within this time' })
+    .option('unused-for', { ...text, describe: 'also drop older versions that nothing needed for so long' })
+    .option('max-size', { ...text, describe: 'over it, drop older versions that were used longest ago, down to 80 %' })
+    .option('gone', {
+      ...text,
+      choices: ['keep', 'drop-when-unused'] as const,
+      default: 'keep' as const,
+      describe: 'products that left the source or the filters',
+    });
+}
+
+/** @throws UsageError naming the option that does not make sense, or that would keep nothing. */
+export function collectionPolicy(options: RetentionArguments): CollectionPolicy {
+  const { unusedFor, maxSize } = options;
+  const unusedForMs = unusedFor === undefined ? undefined : parseDuration(unusedFor, '--unused-for');
+  const maxSizeBytes = maxSize === undefined ? undefined : parseBytes(maxSize, '--max-size');
+  if (unusedForMs === 0 || maxSizeBytes === 0n) {
+    throw new UsageError(`${unusedForMs === 0 ? '--unused-for' : '--max-size'} 0 would keep nothing`, {
+      hint: `'poolkeeper purge' empties a pool`,
+    });
+  }
+  const keepVersions = positiveNumber(options.keepVersions, '--keep-versions', MOST_VERSIONS);
+  return {
+    graceMs: parseDuration(options.grace, '--grace'),
+    minAgeMs: parseDuration(options.minAge, '--min-age'),
+    retention: { policy: { keepVersions, unusedForMs, maxSizeBytes, gone: options.gone }, sources: new Map() },
+  };
+}

@@ -1,0 +1,49 @@
+import { type Identity, identityText } from './identity.ts';
+import type { ImageRecord } from './record.ts';
+import { compareVersions } from './version.ts';
+
+/** An image of the pool, as far as taking it back is concerned. */
+export interface HeldRecord {
+  readonly identity: Identity;
+  readonly record: ImageRecord | undefined;
+  readonly isOffered: boolean;
+}
+
+/** An image to take back, and whether it is offered again. */
+export interface Restoration {
+  readonly record: ImageRecord;
+  readonly isOffered: boolean;
+}
+
+/** Whether an image waits for its deletion and is known to be complete. */
+export function isRestorable({ status, provenance }: ImageRecord): boolean {
+  return status === 'pending_delete' && (provenance.digest !== undefined || provenance.broughtBy === 'uvtool');
+}
+
+/** The records of all images that can be taken back. */
+export function restorableRecords(images: readonly HeldRecord[]): readonly ImageRecord[] {
+  return images.flatMap(({ record }) => (record !== undefined && isRestorable(record) ? [record] : []));
+}
+
+/** The run that retired images last, of those that can be taken back. */
+export function lastRun(records: readonly ImageRecord[]): string | undefined {
+  return records
+    .filter(({ retiredBy }) => retiredBy !== undefined)
+    .toSorted((a, b) => b.times.statusSince - a.times.statusSince)[0]?.retiredBy;
+}
+
+/** Decides which of the images to take back are offered: only the newest version of each product, of all that are held. */
+export function planUndo(records: readonly ImageRecord[], images: readonly HeldRecord[]): readonly Restoration[] {
+  const restored = new Set(records.map(({ identity }) => identityText(identity)));
+  const held = images.filter(
+    ({ identity, record, isOffered }) =>
+      isOffered || record?.status === 'active' || restored.has(identityText(identity)),
+  );
+  return records.map((record) => {
+    const { product, version } = record.identity;
+    const isOffered = !held.some(
+      ({ identity }) => identity.product === product && compareVersions(identity.version, version) > 0,
+    );
+    return { record, isOffered };
+  });
+}

@@ -1,0 +1,43 @@
+import { compareIdentities, type Identity, identityText } from '../core/identity.ts';
+import { type ImageRecord, isPinned } from '../core/record.ts';
+import type { StockedImage } from '../core/retention.ts';
+import { type PoolSight, volumesInUse } from './judge-pool.ts';
+
+/** Whether a product left its source, or the filters. The source is its address without credentials, if known. */
+export type IsGone = (identity: Identity, source: string | undefined) => boolean;
+
+/**
+ * The managed volumes of a pool as retention sees them. Images of which something cannot be read are left out: they stay as
+ * they are.
+ */
+export function stockOf(sight: PoolSight, now: number, isGone: IsGone): readonly StockedImage[] {
+  const { view, gathered } = sight;
+  const inUse = volumesInUse(sight, now);
+  const unread = new Set([...view.unknown.keys(), ...view.damaged.map(({ identity }) => identityText(identity))]);
+  const stock = gathered.volumes.flatMap(({ volume }): readonly StockedImage[] => {
+    const identity = volume.pool === view.pool.name ? view.managed.get(volume.name)?.identity : undefined;
+    if (identity === undefined || unread.has(identityText(identity))) return [];
+    const record = view.records.get(volume.name);
+    return [
+      {
+        ...bookkeepingOf(record, now),
+        volumeName: volume.name,
+        identity,
+        sizeBytes: volume.allocationBytes,
+        isOffered: view.metadata.has(identityText(identity)),
+        isInUse: inUse.has(volume.name),
+        isGone: isGone(identity, record?.provenance.source),
+        modifiedAtMs: volume.modifiedAtMs,
+      },
+    ];
+  });
+  return stock.toSorted((a, b) => compareIdentities(a.identity, b.identity));
+}
+
+type Bookkeeping = 'source' | 'status' | 'isLocked' | 'lastNeededAt' | 'statusSince';
+
+function bookkeepingOf(record: ImageRecord | undefined, now: number): Pick<StockedImage, Bookkeeping> {
+  const { lastNeededAt, statusSince } = record?.times ?? { lastNeededAt: now, statusSince: now };
+  const { status, provenance } = record ?? {};
+  return { source: provenance?.source, status, isLocked: isPinned(record, now), lastNeededAt, statusSince };
+}

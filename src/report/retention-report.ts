@@ -1,0 +1,81 @@
+import { formatBytes } from '../core/byte-size.ts';
+import { identityText } from '../core/identity.ts';
+import type { CandidateReason, RetainReason, RetentionVerdict } from '../core/retention.ts';
+import type { Fields, Reporter } from './reporter.ts';
+
+const RETAINED: Readonly<Record<RetainReason, string>> = {
+  offered: 'it is offered to new domains',
+  newest: 'it is among the newest versions of its product',
+  locked: 'the administrator locked it',
+  'in use': 'it is in use',
+  disabled: 'it is disabled, not discarded',
+  'on its way': 'it has not arrived wholly yet',
+  gone: 'its product left the source or the filters, which alone is no reason to drop it',
+};
+
+const SELECTED: Readonly<Record<CandidateReason, string>> = {
+  withdrawn: 'it was withdrawn before',
+  failed: 'it failed a check',
+  unknown: 'nothing is known about it',
+  replaced: 'newer versions replace it',
+  gone: 'its product left the source or the filters',
+  unused: 'nothing needed it for so long',
+  size: 'the images take up too much space',
+};
+
+/** Shows what retention holds on to, and what it would take out of use. */
+export function showRetention(verdicts: readonly RetentionVerdict[], reporter: Reporter): void {
+  for (const verdict of verdicts) {
+    if (verdict.action === 'candidate') continue;
+    const { image, reason, eligibleAt } = verdict;
+    const time = eligibleAt === undefined ? '' : `, eligible at ${new Date(eligibleAt).toISOString()}`;
+    const text = `keep image ${identityText(image.identity)}: ${RETAINED[reason]}${time}`;
+    reporter.event('detail', text, 'retention', fieldsOf(verdict));
+  }
+}
+
+/** Shows what would be taken out of use, now that nothing is changed. */
+export function showRetirements(verdicts: readonly RetentionVerdict[], reporter: Reporter): void {
+  for (const verdict of verdicts) {
+    const text = `would retire image ${identityText(verdict.image.identity)}: ${reasonText(verdict)}`;
+    reporter.event('change', text, 'retention', fieldsOf(verdict));
+  }
+}
+
+/** Says that an image was taken out of use. */
+export function showRetired(verdict: RetentionVerdict, reporter: Reporter): void {
+  const text = `retired image ${identityText(verdict.image.identity)}: ${reasonText(verdict)}`;
+  reporter.event('change', text, 'retired', fieldsOf(verdict));
+}
+
+/** Names the run by which what it retired can be taken back, if there is anything. */
+export function showRun(runId: string, count: number, reporter: Reporter): void {
+  if (count === 0) return;
+  const text = `${count} image(s) now wait to be deleted; 'poolkeeper undo ${runId}' takes them back`;
+  reporter.event('info', text, 'run', { run: runId, count });
+}
+
+/** What the pool's images take up before and after a collection. */
+export interface Totals {
+  readonly heldBytes: bigint;
+  readonly freedBytes: bigint;
+}
+
+/** Shows what a collection freed, or would free, and what stays. */
+export function showTotals({ heldBytes, freedBytes }: Totals, isDryRun: boolean, reporter: Reporter): void {
+  const leftBytes = heldBytes - freedBytes;
+  const verb = isDryRun ? 'would free' : 'freed';
+  const text = `${verb} ${formatBytes(freedBytes)}; images held ${formatBytes(heldBytes)} before, ${formatBytes(leftBytes)} after`;
+  const fields = { held_bytes_before: heldBytes, freed_bytes: freedBytes, held_bytes_after: leftBytes };
+  reporter.event('info', text, 'totals', { dry_run: isDryRun, ...fields });
+}
+
+function reasonText(verdict: RetentionVerdict): string {
+  return verdict.action === 'candidate' ? SELECTED[verdict.reason] : RETAINED[verdict.reason];
+}
+
+function fieldsOf({ image, action, reason, eligibleAt }: RetentionVerdict): Fields {
+  const time = eligibleAt === undefined ? {} : { eligible_at: new Date(eligibleAt).toISOString() };
+  const size = { allocation_bytes: image.sizeBytes };
+  return { action, ...image.identity, volume: image.volumeName, reason, ...size, ...time };
+}
