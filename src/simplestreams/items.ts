@@ -1,17 +1,10 @@
 import type { FlatItem } from '../core/filter.ts';
+import type { OfferedItem } from '../core/selection.ts';
 import type { ProductsDocument } from './document.ts';
 
-/** One item of a stream with the tags of its version, product and document. */
-export interface StreamItem {
+/** One item of a stream with the tags of its version, product and document. Its path is safe. */
+export interface StreamItem extends OfferedItem {
   readonly contentId: string;
-  readonly product: string;
-  readonly version: string;
-  readonly itemName: string;
-  /** Relative to the source; safe. `undefined`: the item has no content. */
-  readonly path: string | undefined;
-  readonly tags: FlatItem;
-  /** Fingerprint of the key that signed the products document. `undefined`: not authenticated. */
-  readonly signer: string | undefined;
 }
 
 /**
