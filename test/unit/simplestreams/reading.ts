@@ -10,8 +10,8 @@ import { documentText } from '../../support/stream-builder.ts';
 export const BASE = 'https://foocloud.test/releases/';
 export const INDEX = `${BASE}streams/v1/index.sjson`;
 
-/** When tests think they run. */
-export const NOW = Date.UTC(2026, 10, 20, 12);
+/** When tests run; gpg signs by the same clock. */
+export const NOW = Date.now();
 
 /** A products document with one item, whose text has what clear-signing treats specially. */
 export const PRODUCTS_TEXT = documentText({
