@@ -5,6 +5,7 @@ import { type CommandContext, STANDARD_INPUT } from './commands/context.ts';
 import { commonOptions } from './commands/options.ts';
 import { nearNames } from './core/near-names.ts';
 import { CommandExit, EXIT, InterruptedError, PoolkeeperError, UsageError } from './errors.ts';
+import { isJournalStream } from './report/journal-stream.ts';
 import { createReporter } from './report/reporter.ts';
 
 /** What yargs says about options, in words of our own. */
@@ -143,6 +144,7 @@ function createContext(argv: readonly string[], signal: AbortSignal): CommandCon
     stderr: process.stderr,
     stdin: process.stdin,
     isInteractive: process.stdin.isTTY && process.stderr.isTTY,
+    isJournal: isJournalStream(2, process.env),
     env: process.env,
     cwd: process.cwd(),
     uid: process.geteuid?.() ?? 0,

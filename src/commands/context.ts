@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Clock } from '../core/ports.ts';
-import type { TextSink } from '../report/reporter.ts';
+import type { TextSink } from '../report/surface.ts';
 
 /** What `-` on the command line stands for. */
 export const STANDARD_INPUT = '/dev/stdin';
@@ -12,6 +12,8 @@ export interface CommandContext {
   readonly stdin: Readable;
   /** Whether questions can be asked: standard input and standard error are a terminal. */
   readonly isInteractive: boolean;
+  /** Whether standard error is read by the journal. */
+  readonly isJournal: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly uid: number;

@@ -3,7 +3,7 @@ import { CommandExit, NoMatchError, UsageError } from '../errors.ts';
 import { leaseState } from '../core/lease.ts';
 import type { HeldImage } from '../execute/hold-image.ts';
 import { runCommand } from '../execute/run-command.ts';
-import { showEnded, showLease } from '../report/lease-report.ts';
+import { showEnded, showLeases } from '../report/lease-report.ts';
 import { readHostMoment, readProcessStart } from '../state/host-moment.ts';
 import { readLeases, removeLease } from '../state/leases.ts';
 import type { CommandContext } from './context.ts';
@@ -115,11 +115,13 @@ async function list({ paths, reporter, context }: Session): Promise<void> {
   for (const { path, error } of damaged) {
     reporter.warning(`${error.message}; it counts as a lease`, `if no command needs it, remove '${path}'`);
   }
-  for (const lease of leases.filter((each) => leaseState(each, moment) === 'live')) {
-    const isHere = lease.host === moment.host;
-    const isGone = isHere && (await readProcessStart(lease.pid)) !== lease.processStart;
-    showLease(lease, isGone, reporter);
-  }
+  const listed = leases
+    .filter((lease) => leaseState(lease, moment) === 'live')
+    .map(async (lease) => {
+      const isHere = lease.host === moment.host;
+      return { lease, isProcessGone: isHere && (await readProcessStart(lease.pid)) !== lease.processStart };
+    });
+  showLeases(await Promise.all(listed), reporter);
 }
 
 function releaseCommand(context: CommandContext): CommandModule<object, ReleaseArguments> {

@@ -1,22 +1,36 @@
 import { decodeVolumeName, identityText } from '../core/identity.ts';
 import type { Lease } from '../core/lease.ts';
-import type { Reporter } from './reporter.ts';
+import type { Fields, Reporter } from './reporter.ts';
+import { type Column, showTable } from './table.ts';
 
-/** Shows a lease that counts. */
-export function showLease(lease: Lease, isProcessGone: boolean, reporter: Reporter): void {
+/** A lease that counts, and whether its process is. */
+export interface ListedLease {
+  readonly lease: Lease;
+  readonly isProcessGone: boolean;
+}
+
+const COLUMNS: readonly Column<ListedLease>[] = [
+  { title: 'ID', text: ({ lease }) => lease.id },
+  { title: 'IMAGE', text: ({ lease }) => imageText(lease.volumeName), shrinksTo: 16 },
+  { title: 'COMMAND', text: ({ lease }) => lease.command, shrinksTo: 8 },
+  {
+    title: 'PID',
+    text: ({ lease, isProcessGone }) => `${lease.pid}${isProcessGone ? ', gone' : ''}`,
+    style: ({ isProcessGone }) => (isProcessGone ? 'yellow' : undefined),
+  },
+  { title: 'HOST', text: ({ lease }) => lease.host, shrinksTo: 8, isOptional: true },
+  { title: 'UNTIL', text: ({ lease }) => isoTime(lease.expiresAt) },
+];
+
+/** Shows the leases that count. */
+export function showLeases(rows: readonly ListedLease[], reporter: Reporter): void {
+  showTable({ messageType: 'lease', columns: COLUMNS, rows, fields: leaseFields }, reporter);
+}
+
+function leaseFields({ lease, isProcessGone }: ListedLease): Fields {
   const { id, volumeName, command, pid, host, createdAt, expiresAt } = lease;
-  const until = new Date(expiresAt).toISOString();
-  const holder = `pid ${pid}${isProcessGone ? ', which is gone' : ''}`;
-  reporter.data(`${id}  ${imageText(volumeName)}  ${command} (${holder}) until ${until}`, 'lease', {
-    id,
-    volume: volumeName,
-    command,
-    pid,
-    host,
-    is_process_gone: isProcessGone,
-    created_at: new Date(createdAt).toISOString(),
-    expires_at: until,
-  });
+  const times = { created_at: isoTime(createdAt), expires_at: isoTime(expiresAt) };
+  return { id, volume: volumeName, command, pid, host, is_process_gone: isProcessGone, ...times };
 }
 
 /** Warns that a lease was shorter than what it was meant for. */
@@ -30,4 +44,8 @@ export function showEnded({ id, command }: Lease, reporter: Reporter): void {
 function imageText(volumeName: string): string {
   const identity = decodeVolumeName(volumeName);
   return identity === undefined ? volumeName : identityText(identity);
+}
+
+function isoTime(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
 }

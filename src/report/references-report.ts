@@ -1,5 +1,5 @@
 import type { DocumentKind, Reference } from '../core/reference.ts';
-import type { TextSink } from './reporter.ts';
+import type { TextSink } from './surface.ts';
 
 /** Prints what one document names as one line of JSON, in ASCII where a terminal could be steered by it. */
 export function showReferences(

@@ -1,9 +1,6 @@
 import { PoolkeeperError } from '../errors.ts';
-
-/** Where text goes. */
-export interface TextSink {
-  write(text: string): unknown;
-}
+import { printable } from './printable.ts';
+import { type Style, type Surface, surfaceOf, type TextSink } from './surface.ts';
 
 export interface ReporterOptions {
   readonly stdout: TextSink;
@@ -14,6 +11,10 @@ export interface ReporterOptions {
   readonly quiet: boolean;
   /** Also what was looked at and left alone. */
   readonly verbose: boolean;
+  /** Tells whether colours are wanted. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Whether standard error is read by the journal, which takes priorities from the beginning of lines. */
+  readonly isJournal: boolean;
 }
 
 /** Facts of an event, as they appear in JSON. Big integers become numbers where that is exact, strings otherwise. */
@@ -26,6 +27,8 @@ export type Weight = 'detail' | 'info' | 'change';
 export interface Reporter {
   /** The answer to a query, as a line of its own. */
   data(text: string, messageType: string, fields: Fields): void;
+  /** An answer in rows: in JSON an object each, otherwise what `text` makes of them, as it is. For `showTable`. */
+  rows(messageType: string, rows: readonly Fields[], text: (surface: Surface) => string): void;
   /** Something that was decided or done. */
   event(weight: Weight, text: string, messageType: string, fields: Fields): void;
   warning(message: string, hint?: string): void;
@@ -35,23 +38,24 @@ export interface Reporter {
 
 /** A reporter for one run. */
 export function createReporter(options: ReporterOptions): Reporter {
-  const { stdout, stderr, json, quiet, verbose } = options;
+  const { stdout, json, quiet, verbose } = options;
+  const talk = talkOn(options);
   const writeJson = (messageType: string, fields: Fields): void => {
     stdout.write(`${JSON.stringify({ message_type: messageType, ...fields }, replaceBigInt)}\n`);
   };
-  const talk = (kind: string, text: string, hint: string | undefined): void => {
-    stderr.write(`poolkeeper: ${kind}: ${printable(text)}\n`);
-    if (hint !== undefined) stderr.write(`poolkeeper: hint: ${printable(hint)}\n`);
+  const data = (text: string, messageType: string, fields: Fields): void => {
+    if (json) writeJson(messageType, fields);
+    else stdout.write(`${printable(text)}\n`);
   };
   return {
-    data: (text, messageType, fields) => {
-      if (json) writeJson(messageType, fields);
-      else stdout.write(`${printable(text)}\n`);
+    data,
+    rows: (messageType, rows, text) => {
+      if (json) for (const fields of rows) writeJson(messageType, fields);
+      else stdout.write(text(surfaceOf(stdout, options.env)));
     },
     event: (weight, text, messageType, fields) => {
       if ((weight === 'detail' && !verbose) || (weight === 'info' && quiet)) return;
-      if (json) writeJson(messageType, fields);
-      else stdout.write(`${printable(text)}\n`);
+      data(text, messageType, fields);
     },
     warning: (message, hint) => {
       if (json) writeJson('warning', { message, hint });
@@ -60,8 +64,25 @@ export function createReporter(options: ReporterOptions): Reporter {
     error: (error) => {
       if (json) writeJson('error', describeError(error));
       else if (error instanceof PoolkeeperError) talk('error', withCauses(error), error.hint);
-      else stderr.write(`poolkeeper: error: this is a bug in poolkeeper, please report it\n${stackOf(error)}\n`);
+      else talk('error', `this is a bug in poolkeeper, please report it\n${stackOf(error)}`);
     },
+  };
+}
+
+/** How each kind of talk looks, and its priority in the journal (sd-daemon(3)): a hint has that of what it is about. */
+const KINDS = {
+  error: { style: 'red', priority: '<3>' },
+  warning: { style: 'yellow', priority: '<4>' },
+} as const satisfies Record<string, { readonly style: Style; readonly priority: string }>;
+
+/** Talks to people on standard error. */
+function talkOn({ stderr, env, isJournal }: ReporterOptions) {
+  const { paint } = surfaceOf(stderr, env);
+  return (kind: keyof typeof KINDS, text: string, hint?: string): void => {
+    const { style, priority } = KINDS[kind];
+    const lines = `poolkeeper: ${paint(style, `${kind}:`)} ${printable(text)}\n`;
+    const advice = hint === undefined ? '' : `poolkeeper: ${paint('cyan', 'hint:')} ${printable(hint)}\n`;
+    stderr.write(isJournal ? (lines + advice).replaceAll(/^(?=[^])/gm, priority) : lines + advice);
   };
 }
 
@@ -85,12 +106,4 @@ function stackOf(error: unknown): string {
 function replaceBigInt(_key: string, value: unknown): unknown {
   if (typeof value !== 'bigint') return value;
   return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
-}
-
-/** Names may hold anything; a terminal must not be steered by them. Line breaks of our own lists stay. */
-function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  return text.replaceAll(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, (character) => {
-    return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
-  });
 }

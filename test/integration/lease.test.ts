@@ -121,7 +121,7 @@ describe('a lease', () => {
     program.kill('SIGKILL');
     await program.ended;
     expect((await world.poolkeeper('lease', 'list')).stdout).to.match(
-      new RegExp(`^[0-9a-f]{8}  ${NOBLE} 20240423  sh … \\(pid \\d+, which is gone\\) until ${TIME.source}\n$`),
+      new RegExp(`^ID .*\n[0-9a-f]{8}  ${NOBLE} 20240423  sh … +\\d+, gone  \\S+ +${TIME.source}\n$`),
     );
     const [name = ''] = await readdir(leases);
     const left = JSON.parse(await readFile(join(leases, name), 'utf8')) as Lease;
@@ -143,9 +143,10 @@ describe('a lease', () => {
   it('is listed, also as JSON, and can be released', async () => {
     const held = await holdOld();
     const expiresAt = new Date(held.expiresAt).toISOString();
-    expect(await world.poolkeeper('lease', 'list')).to.deep.equal({
+    const { status, stdout, stderr } = await world.poolkeeper('lease', 'list');
+    expect({ status, stdout: stdout.replaceAll(/ +/g, ' '), stderr }).to.deep.equal({
       status: 0,
-      stdout: `3f2a9c01  ${NOBLE} 20240423  virt-install … (pid 123, which is gone) until ${expiresAt}\n`,
+      stdout: `ID IMAGE COMMAND PID HOST UNTIL\n3f2a9c01 ${NOBLE} 20240423 virt-install … 123, gone ${held.host} ${expiresAt}\n`,
       stderr: '',
     });
     expect(jsonLines((await world.poolkeeper('lease', 'list', '--json')).stdout)).to.deep.equal([

@@ -18,6 +18,7 @@ export function inProcess(world: World, now: () => number = () => Date.now()): I
     stderr: { write: (text) => (written.stderr += text) },
     stdin: Readable.from([]),
     isInteractive: false,
+    isJournal: false,
     env: process.env,
     cwd: world.root,
     uid: process.geteuid?.() ?? 0,

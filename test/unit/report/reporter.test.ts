@@ -5,7 +5,7 @@ import { createReporter, type Reporter } from '../../../src/report/reporter.ts';
 /** What a reporter prints on both streams. */
 function printed(
   use: (reporter: Reporter) => void,
-  options: { json?: boolean; quiet?: boolean; verbose?: boolean } = {},
+  options: { json?: boolean; quiet?: boolean; verbose?: boolean; isJournal?: boolean } = {},
 ) {
   const out: string[] = [];
   const err: string[] = [];
@@ -15,6 +15,8 @@ function printed(
     json: false,
     quiet: false,
     verbose: false,
+    env: {},
+    isJournal: false,
     ...options,
   });
   use(reporter);
@@ -98,6 +100,20 @@ describe('a reporter', () => {
       { message_type: 'error', message: 'wrong', code: 'POOLKEEPER_USAGE', exit_status: 2 },
       { message_type: 'error', message: 'TypeError: x', code: 'POOLKEEPER_BUG', exit_status: 1 },
     ]);
+  });
+
+  it('gives every line its priority in the journal', () => {
+    const { stderr } = printed(
+      (reporter) => {
+        reporter.warning('odd');
+        reporter.error(new UsageError('failed:\n  one\n  two', { hint: 'look' }));
+      },
+      { isJournal: true },
+    );
+    expect(stderr).to.equal(
+      '<4>poolkeeper: warning: odd\n' +
+        '<3>poolkeeper: error: failed:\n<3>  one\n<3>  two\n<3>poolkeeper: hint: look\n',
+    );
   });
 
   it('never lets a name steer the terminal', () => {

@@ -77,7 +77,7 @@ const REASONS: readonly (readonly [KeepReason, text: string, fields: object])[] 
 function printed(show: (reporter: ReturnType<typeof createReporter>) => void, verbose = false): string {
   const lines: string[] = [];
   const sink = { write: (text: string) => lines.push(text) };
-  show(createReporter({ stdout: sink, stderr: sink, json: false, quiet: false, verbose }));
+  show(createReporter({ stdout: sink, stderr: sink, json: false, quiet: false, verbose, env: {}, isJournal: false }));
   return lines.join('');
 }
 
