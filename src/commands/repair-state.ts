@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import type { OpenIntent } from '../core/journal.ts';
+import type { JournalIntent, OpenIntent } from '../core/journal.ts';
 import { findPartialImages, type PartialImage, unfinishedVolumes } from '../core/partial-image.ts';
+import type { ImageRecord } from '../core/record.ts';
 import { InUseError, NoSpaceError } from '../errors.ts';
 import { putRecord, unknownOrigin } from '../execute/environment.ts';
 import { judgePool } from '../gather/judge-pool.ts';
@@ -61,11 +62,24 @@ async function closeIntent(
   view: PoolView,
   environment: LockedSession['environment'],
 ): Promise<void> {
-  if (intent.kind === 'delete' && !view.managed.has(intent.volumeName)) {
-    const record = view.records.get(intent.volumeName);
-    if (record !== undefined) await putRecord(environment, record, { ...record, status: 'deleted' });
-  }
+  const record = 'volumeName' in intent ? view.records.get(intent.volumeName) : undefined;
+  if (record !== undefined) await closeRecord(intent, record, { view, environment });
   await environment.journal.done(id);
+}
+
+/** What a record says after the run that changed it was interrupted. */
+async function closeRecord(
+  { kind }: JournalIntent,
+  record: ImageRecord,
+  { view, environment }: { readonly view: PoolView; readonly environment: LockedSession['environment'] },
+): Promise<void> {
+  const isThere = view.managed.has(record.volumeName);
+  if (kind === 'delete' && !isThere) await putRecord(environment, record, { ...record, status: 'deleted' });
+  if (kind !== 'create' || record.status !== 'importing') return;
+  // Half of it may be there: from now on it is garbage, unless it is imported anew.
+  const reason = 'it was interrupted before it was complete';
+  const killed = await putRecord(environment, record, { ...record, status: 'killed', reason });
+  if (!isThere) await putRecord(environment, killed, { ...killed, status: 'deleted' });
 }
 
 /** What interrupted transfers left in the pool. */

@@ -24,6 +24,7 @@ import {
   poolStatePaths,
 } from '../state/paths.ts';
 import { setAside } from '../state/set-aside.ts';
+import { pruneTasks } from '../state/tasks.ts';
 import { createFetcher, type FetcherOptions } from '../transfer/fetcher.ts';
 import type { CommandContext } from './context.ts';
 import type { CommonArguments, PoolArguments } from './options.ts';
@@ -146,13 +147,15 @@ export async function withLock<T>(
   });
   try {
     await removeMetadataStaging(paths.metadata);
-    for (const dir of [paths.root, paths.records, paths.sources]) await removeTemporaryFiles(dir);
+    for (const dir of [paths.root, paths.records, paths.sources, paths.tasks]) await removeTemporaryFiles(dir);
+    await pruneTasks(paths.tasks, context.clock.now());
     const journal = await openSoundJournal(session);
     try {
-      const { clock, signal, version } = context;
+      const { clock, signal, version, pid } = context;
       const program = `poolkeeper ${version}`;
       const runId = newRunId(clock.now());
-      const environment = { connection, poolName: pool.name, paths, journal, fetcher, clock, signal, program, runId };
+      const run = { program, runId, pid };
+      const environment = { connection, poolName: pool.name, paths, journal, fetcher, clock, signal, ...run };
       return await use({ ...session, environment });
     } finally {
       await journal.close();

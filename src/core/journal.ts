@@ -7,6 +7,7 @@ import type { Digest } from './record.ts';
  * - `publish`: write a metadata file, so that the image is offered
  * - `retire`: remove a metadata file
  * - `delete`: delete a volume
+ * - `create`: make a volume and fill it from elsewhere than a source; while it is open, the volume is not complete
  */
 export type JournalIntent =
   | {
@@ -19,6 +20,7 @@ export type JournalIntent =
       readonly digest: Digest;
     }
   | { readonly kind: 'publish' | 'retire'; readonly identity: Identity }
+  | { readonly kind: 'create'; readonly volumeName: string; readonly identity: Identity }
   | { readonly kind: 'delete'; readonly volumeName: string; readonly volumeKey: string };
 
 /** Facts about the progress of an intent, such as the validators of a half-fetched image. */

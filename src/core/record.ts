@@ -46,6 +46,22 @@ export function isPinned(record: Pick<ImageRecord, 'pin'> | undefined, now: numb
   return pin !== undefined && (pin.until === undefined || now < pin.until);
 }
 
+/** What an image is for, in OpenNebula's words. */
+export const IMAGE_TYPES = ['os', 'cdrom', 'datablock'] as const;
+
+export type ImageType = (typeof IMAGE_TYPES)[number];
+
+/** What an administrator decided about an image. A record without traits is about an `os` image that is not persistent. */
+export interface ImageTraits {
+  readonly type: ImageType;
+  /** Written by the one domain that uses it: no garbage ever, and nothing else may stand on it. */
+  readonly isPersistent: boolean;
+  /** What people call it; the name of its volume never changes. */
+  readonly displayName?: string | undefined;
+  /** The volume of the persistent image whose former content this one holds. */
+  readonly snapshotOf?: string | undefined;
+}
+
 /** poolkeeper's own state about one managed volume. */
 export interface ImageRecord {
   readonly volumeName: string;
@@ -58,6 +74,7 @@ export interface ImageRecord {
   readonly tags: FlatItem;
   readonly times: RecordTimes;
   readonly pin?: Pin | undefined;
+  readonly traits?: ImageTraits | undefined;
   /** The run that took it out of use, as long as it waits for its deletion. */
   readonly retiredBy?: string | undefined;
 }

@@ -41,6 +41,8 @@ export interface StockedImage {
   /** Something outside the pool's images needs it now. */
   readonly isInUse: boolean;
   readonly isLocked: boolean;
+  /** Written by a domain, or the snapshot of such an image: no policy applies to it. */
+  readonly keptAs: 'persistent' | 'snapshot' | undefined;
   /** Its product left the source or the filters. */
   readonly isGone: boolean;
   /** When something needed it last, or it was offered. */
@@ -51,7 +53,16 @@ export interface StockedImage {
 }
 
 /** Why an image is held on to, whoever needs it. */
-export type RetainReason = 'offered' | 'newest' | 'locked' | 'in use' | 'disabled' | 'on its way' | 'gone';
+export type RetainReason =
+  | 'offered'
+  | 'newest'
+  | 'locked'
+  | 'in use'
+  | 'disabled'
+  | 'on its way'
+  | 'gone'
+  | 'persistent'
+  | 'snapshot';
 
 /** Why an image may go. */
 export type CandidateReason = 'withdrawn' | 'failed' | 'unknown' | 'replaced' | 'gone' | 'unused' | 'size';
@@ -135,6 +146,7 @@ function rule(
   if (!isOffered && status !== 'active')
     return status === undefined ? { action: 'candidate', reason: 'unknown' } : RULED[status];
   if (image.isLocked) return { action: 'retain', reason: 'locked' };
+  if (image.keptAs !== undefined) return { action: 'retain', reason: image.keptAs };
   if (isGone) return ruleGone(image, policy);
   if (isOffered) return { action: 'retain', reason: 'offered' };
   if (rank > policy.keepVersions) return { action: 'candidate', reason: 'replaced' };

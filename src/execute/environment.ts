@@ -21,9 +21,11 @@ export interface Environment {
   readonly program: string;
   /** The name of this run, for records of the images that it retires. */
   readonly runId: string;
+  /** This process, for tasks. */
+  readonly pid: number;
 }
 
-/** What a change says of an image; the rest is carried over. */
+/** What a change says of an image; the rest is carried over, traits too unless it gives them. */
 export type RecordChange = Omit<ImageRecord, 'times' | 'reason' | 'pin' | 'retiredBy'> & {
   readonly reason?: string | undefined;
 };
@@ -62,9 +64,9 @@ function moved(
   known: ImageRecord | undefined,
   change: RecordChange,
 ): ImageRecord {
-  const { status, reason } = change;
+  const { status, reason, traits = known?.traits } = change;
   const { pin, retiredBy = runId } = known ?? {};
-  const record = { ...change, reason, times: timesOf(known, status, clock.now()), pin };
+  const record = { ...change, reason, traits, times: timesOf(known, status, clock.now()), pin };
   return status === 'pending_delete' ? { ...record, retiredBy } : record;
 }
 

@@ -34,10 +34,16 @@ export function stockOf(sight: PoolSight, now: number, isGone: IsGone): readonly
   return stock.toSorted((a, b) => compareIdentities(a.identity, b.identity));
 }
 
-type Bookkeeping = 'source' | 'status' | 'isLocked' | 'lastNeededAt' | 'statusSince';
+type Bookkeeping = 'source' | 'status' | 'isLocked' | 'keptAs' | 'lastNeededAt' | 'statusSince';
 
 function bookkeepingOf(record: ImageRecord | undefined, now: number): Pick<StockedImage, Bookkeeping> {
   const { lastNeededAt, statusSince } = record?.times ?? { lastNeededAt: now, statusSince: now };
   const { status, provenance } = record ?? {};
-  return { source: provenance?.source, status, isLocked: isPinned(record, now), lastNeededAt, statusSince };
+  const source = provenance?.source;
+  return { source, status, isLocked: isPinned(record, now), keptAs: keptAs(record), lastNeededAt, statusSince };
+}
+
+function keptAs(record: ImageRecord | undefined): StockedImage['keptAs'] {
+  if (record?.traits?.snapshotOf !== undefined) return 'snapshot';
+  return record?.traits?.isPersistent === true ? 'persistent' : undefined;
 }

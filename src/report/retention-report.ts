@@ -11,6 +11,8 @@ const RETAINED: Readonly<Record<RetainReason, string>> = {
   disabled: 'it is disabled, not discarded',
   'on its way': 'it has not arrived wholly yet',
   gone: 'its product left the source or the filters, which alone is no reason to drop it',
+  persistent: 'it is persistent',
+  snapshot: 'it is a snapshot of a persistent image',
 };
 
 const SELECTED: Readonly<Record<CandidateReason, string>> = {

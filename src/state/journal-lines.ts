@@ -112,6 +112,8 @@ function decodeIntent(object: JsonObject): JournalIntent {
     case 'publish':
     case 'retire':
       return { kind, identity: identityField(object, 'identity') };
+    case 'create':
+      return { kind, volumeName: stringField(object, 'volumeName'), identity: identityField(object, 'identity') };
     case 'delete':
       return { kind, volumeName: stringField(object, 'volumeName'), volumeKey: stringField(object, 'volumeKey') };
     default:

@@ -40,6 +40,12 @@ export function optionalStringField(object: JsonObject, name: string): string | 
   return field(object, name) === undefined ? undefined : stringField(object, name);
 }
 
+/** A truth value. */
+export function booleanField(object: JsonObject, name: string): boolean {
+  const value = field(object, name);
+  return typeof value === 'boolean' ? value : refuse(object, name, 'a truth value');
+}
+
 /** A whole number from 0 up, exact. */
 export function integerField(object: JsonObject, name: string): number {
   const value = field(object, name);

@@ -1,10 +1,18 @@
 import { join } from 'node:path';
 import { decodeMetadataName, encodeMetadataName, type Identity } from '../core/identity.ts';
 import { IMAGE_STATUSES, type ImageStatus } from '../core/lifecycle.ts';
-import type { ImageRecord, Pin, Provenance, RecordTimes } from '../core/record.ts';
+import {
+  IMAGE_TYPES,
+  type ImageRecord,
+  type ImageTraits,
+  type Pin,
+  type Provenance,
+  type RecordTimes,
+} from '../core/record.ts';
 import { IntegrityError, PoolkeeperError } from '../errors.ts';
 import { readFileBounded, removeFileDurably, writeFileAtomic } from './atomic-file.ts';
 import {
+  booleanField,
   checkFormatVersion,
   flatField,
   identityField,
@@ -103,6 +111,7 @@ function decodeRecord(object: JsonObject): ImageRecord {
     tags: flatField(object, 'tags'),
     times: decodeTimes(objectField(object, 'times')),
     ...decodePin(optionalObjectField(object, 'pin')),
+    ...decodeTraits(optionalObjectField(object, 'traits')),
     ...decodeRetirement(optionalStringField(object, 'retiredBy')),
   };
 }
@@ -137,6 +146,21 @@ function decodePin(object: JsonObject | undefined): { readonly pin?: Pin } {
   if (object === undefined) return {};
   const reason = optionalStringField(object, 'reason');
   return { pin: { reason, since: integerField(object, 'since'), until: optionalIntegerField(object, 'until') } };
+}
+
+function decodeTraits(object: JsonObject | undefined): { readonly traits?: ImageTraits } {
+  if (object === undefined) return {};
+  const text = stringField(object, 'type');
+  const type = IMAGE_TYPES.find((known) => known === text);
+  if (type === undefined) throw new IntegrityError(`${object.where}: '${text}' is not a type of image`);
+  return {
+    traits: {
+      type,
+      isPersistent: booleanField(object, 'isPersistent'),
+      displayName: optionalStringField(object, 'displayName'),
+      snapshotOf: optionalStringField(object, 'snapshotOf'),
+    },
+  };
 }
 
 function decodeRetirement(retiredBy: string | undefined): Pick<ImageRecord, 'retiredBy'> {

@@ -35,6 +35,7 @@ function image(product: keyof typeof SOURCES, month: number): StockedImage {
     isOffered: month === 12,
     isInUse: false,
     isLocked: false,
+    keptAs: undefined,
     isGone: false,
     lastNeededAt: at,
     statusSince: at,
@@ -137,6 +138,8 @@ const CASES: readonly Case[] = [
     stock: (each) => ({ isGone: each.identity.product !== 'noble' }),
   },
   { what: 'some are locked', stock: only([3, 4], { isLocked: true }) },
+  { what: 'some are persistent', stock: only([3, 4], { keptAs: 'persistent' }) },
+  { what: 'some are snapshots', stock: only([3, 4], { keptAs: 'snapshot' }) },
   { what: 'some are in use', stock: only([3, 4], { isInUse: true }) },
   { what: 'one of unknown source', stock: only([5], { source: undefined }) },
   {

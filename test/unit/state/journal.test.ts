@@ -18,6 +18,7 @@ const FETCH: JournalIntent = {
 };
 const PUBLISH: JournalIntent = { kind: 'publish', identity };
 const RETIRE: JournalIntent = { kind: 'retire', identity };
+const CREATE: JournalIntent = { kind: 'create', volumeName: 'new', identity: { product: 'local:db', version: '1' } };
 const DELETE: JournalIntent = { kind: 'delete', volumeName: 'old\nname', volumeKey: '/pool/old\nname' };
 
 describe('journal', () => {
@@ -37,7 +38,7 @@ describe('journal', () => {
   it('remembers what was begun and not done, with its notes, in order', async () => {
     const first = await opened();
     const ids = [];
-    for (const intent of [FETCH, PUBLISH, RETIRE, DELETE]) ids.push(await first.begin(intent));
+    for (const intent of [FETCH, PUBLISH, RETIRE, DELETE, CREATE]) ids.push(await first.begin(intent));
     await first.note(1, { etag: '"a"', bytes: '5' });
     await first.note(1, { bytes: '7' });
     await first.done(2);
@@ -45,8 +46,9 @@ describe('journal', () => {
       { id: 1, intent: FETCH, notes: { etag: '"a"', bytes: '7' } },
       { id: 3, intent: RETIRE, notes: {} },
       { id: 4, intent: DELETE, notes: {} },
+      { id: 5, intent: CREATE, notes: {} },
     ];
-    expect(ids).to.deep.equal([1, 2, 3, 4]);
+    expect(ids).to.deep.equal([1, 2, 3, 4, 5]);
     expect(first.openIntents()).to.deep.equal(open);
     expect(await readOpenIntents(at('journal'))).to.deep.equal(open);
     expect((await opened()).openIntents()).to.deep.equal(open);

@@ -23,6 +23,7 @@ const FULL: ImageRecord = {
   tags: { release: 'noble', arch: 'amd64', label: '', ünïcode: '\u0000😀' },
   times: { createdAt: 1, statusSince: 2, lastNeededAt: 3 },
   pin: { reason: 'audit', since: 4, until: 5 },
+  traits: { type: 'datablock', isPersistent: true, displayName: 'db of web1', snapshotOf: 'x' },
   retiredBy: '20241120T211254Z-3f9c',
 };
 const BARE: ImageRecord = {
@@ -132,6 +133,8 @@ describe('records', () => {
     ['times that are not exact', (json) => ({ ...json, times: { ...FULL.times, createdAt: 2 ** 53 } })],
     ['another identity', (json) => ({ ...json, identity: { product: 'q', version: '1' } })],
     ['an identity without name', (json) => ({ ...json, identity: { product: 'p q', version: '' } })],
+    ['traits of an unknown type', (json) => ({ ...json, traits: { type: 'kernel', isPersistent: false } })],
+    ['traits that leave open what is persistent', (json) => ({ ...json, traits: { type: 'os' } })],
     ['a size as number', provenance({ sizeBytes: 5, digest: undefined })],
     ['a negative size', provenance({ sizeBytes: '-5' })],
     ['a size in hexadecimal', provenance({ sizeBytes: '0x10' })],

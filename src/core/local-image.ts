@@ -1,0 +1,38 @@
+import { UsageError } from '../errors.ts';
+import type { Identity } from './identity.ts';
+
+/** No simplestreams product of a publisher begins so. */
+const PREFIX = 'local:';
+
+/** Short enough that the name of its volume, in base64, is one. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$/;
+
+/** @throws UsageError for a name that an image of the administrator cannot have. */
+export function checkLocalName(name: string): void {
+  if (NAME.test(name)) return;
+  throw new UsageError(`'${name}' cannot be the name of an image`, {
+    hint: 'a name has at most 100 letters, digits and . _ + -, and begins with a letter or a digit',
+  });
+}
+
+/**
+ * The identity of an image that an administrator brings in: product `local:NAME`, and the time as its version, in UTC and
+ * in seconds, such as `20261125T201500Z`.
+ *
+ * @param isoTime when it comes, as `Date.toISOString` writes it.
+ * @throws UsageError as `checkLocalName`.
+ */
+export function localIdentity(name: string, isoTime: string): Identity {
+  checkLocalName(name);
+  return { product: PREFIX + name, version: isoTime.replaceAll(/[-:]|\.\d+/g, '') };
+}
+
+/** Whether no source has this image, so that it cannot be fetched again. */
+export function isLocalImage({ product }: Identity): boolean {
+  return product.startsWith(PREFIX);
+}
+
+/** The name that the administrator gave; `undefined` for an image of a source. */
+export function localName(identity: Identity): string | undefined {
+  return isLocalImage(identity) ? identity.product.slice(PREFIX.length) : undefined;
+}
