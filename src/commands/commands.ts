@@ -25,6 +25,9 @@ export const COMMANDS: readonly Command[] = [
   command('gc', 'retire images that the policy does not hold on to, delete what nothing needs', async (context) =>
     (await import('./gc.ts')).gcCommand(context),
   ),
+  command('apply <plan>', 'carry out a plan that gc --out wrote, as far as it still holds', async (context) =>
+    (await import('./apply.ts')).applyCommand(context),
+  ),
   command('undo [image..]', 'take images back that wait for their deletion', async (context) =>
     (await import('./undo.ts')).undoCommand(context),
   ),

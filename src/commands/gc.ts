@@ -1,43 +1,52 @@
+import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
-import { FailureError, PartialError } from '../errors.ts';
+import type { CollectionPolicy } from '../core/retention.ts';
+import { FailureError, UsageError } from '../errors.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
+import { showPlanWritten } from '../report/plan-report.ts';
 import { confirm } from '../report/prompt.ts';
-import { showRetention, showRetirements, showRun, showTotals } from '../report/retention-report.ts';
+import { showRetention, showRetirements } from '../report/retention-report.ts';
 import { showVerdicts } from '../report/sweep-report.ts';
+import { writePlan } from '../state/plan-file.ts';
+import { collectGarbage, planGarbage, showDryTotals } from './collect-garbage.ts';
 import type { CommandContext } from './context.ts';
-import { goneByMemory } from './gone-products.ts';
+import { toPlan } from './gc-plans.ts';
 import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
-import {
-  type CollectionPolicy,
-  collectionPolicy,
-  type RetentionArguments,
-  retentionOptions,
-} from './retention-options.ts';
+import { collectionPolicy, type RetentionArguments, retentionOptions } from './retention-options.ts';
 import { fetcherOf, type LockedSession, openSession, type Session, withConnection, withLock } from './session.ts';
-import { collect, type Collection, countWaiting, doomedOf, planCollection, type Swept } from './sweep-pool.ts';
-import { gatherPoolView } from '../gather/pool-view.ts';
+import { type Collection, doomedOf } from './sweep-pool.ts';
 
 interface GcArguments extends PoolArguments, RetentionArguments {
   readonly dryRun: boolean;
   readonly yes: boolean;
+  readonly out: string | undefined;
 }
 
 /** `gc`: takes images out of use that the policy does not hold on to, and deletes those that nothing needs. */
 export function gcCommand(context: CommandContext): Verb<GcArguments> {
   return {
-    builder: (yargs) => retentionOptions(changeOptions(poolOptions(yargs))) as unknown as Argv<GcArguments>,
+    builder: (yargs) => gcOptions(yargs) as unknown as Argv<GcArguments>,
     handler: (options) => runGc(context, options),
   };
 }
 
+function gcOptions<T>(yargs: Argv<T>) {
+  return retentionOptions(changeOptions(poolOptions(yargs))).option('out', {
+    type: 'string',
+    requiresArg: true,
+    describe: 'do nothing but write what would be done to this file, for apply',
+  });
+}
+
 async function runGc(context: CommandContext, options: GcArguments): Promise<void> {
   const policy = collectionPolicy(options);
+  if (options.out === '') throw new UsageError('--out needs the name of a file');
   const fetcher = fetcherOf(context);
   try {
     await withConnection(options, async (connection) => {
       const session = await openSession(context, options, connection);
-      if (options.dryRun) return dryRun(session, policy);
+      if (options.dryRun || options.out !== undefined) return dryRun(session, policy, options.out);
       await withLock(session, { command: 'gc', fetcher }, (locked) => gc(locked, policy, options));
     });
   } finally {
@@ -45,35 +54,23 @@ async function runGc(context: CommandContext, options: GcArguments): Promise<voi
   }
 }
 
-async function dryRun(session: Session, policy: CollectionPolicy): Promise<void> {
-  const collection = await plan(session, policy);
+async function dryRun(session: Session, policy: CollectionPolicy, out: string | undefined): Promise<void> {
+  const collection = await planGarbage(session, policy);
   show(collection, session, true);
-  showTotals(
-    { heldBytes: heldBytes(collection), freedBytes: sizeOf(doomedOf(collection.judgement)) },
-    true,
-    session.reporter,
-  );
+  showDryTotals(collection, session);
+  if (out === undefined) return;
+  const plan = await toPlan(session, collection, policy);
+  await writePlan(resolve(session.context.cwd, out), plan);
+  showPlanWritten(out, plan, session.reporter);
 }
 
 async function gc(session: LockedSession, policy: CollectionPolicy, options: GcArguments): Promise<void> {
   await refreshPool(session.connection, session.pool.name);
   await repairState(session);
-  const collection = await plan(session, policy);
+  const collection = await planGarbage(session, policy);
   show(collection, session, false);
   if (!(await isConfirmed(collection, session, options))) throw new FailureError('nothing was collected');
-  const swept = await collect(session, collection, { policy, allowMassRemoval: options.allowMassRemoval });
-  const { reporter, environment } = session;
-  showRun(environment.runId, countWaiting(swept.retired, swept.outcomes), reporter);
-  const freedBytes = sizeOf(swept.outcomes.filter(({ result }) => result === 'deleted'));
-  showTotals({ heldBytes: heldBytes(collection), freedBytes }, false, reporter);
-  finish(swept);
-}
-
-async function plan(session: Session, policy: CollectionPolicy): Promise<Collection> {
-  const { records } = await gatherPoolView(session.pool, [], session.paths);
-  const sources = new Set([...records.values()].flatMap(({ provenance }) => provenance.source ?? []));
-  const isGone = await goneByMemory(session, sources);
-  return planCollection(session, { policy, isGone, isSpared: () => false, withdrawn: new Set() });
+  await collectGarbage(session, collection, { policy, allowMassRemoval: options.allowMassRemoval });
 }
 
 function show({ retention, retired, judgement }: Collection, { reporter }: Session, isDryRun: boolean): void {
@@ -98,21 +95,4 @@ async function isConfirmed(
   showRetirements(retired, reporter);
   showVerdicts(doomed, reporter, true);
   return confirm('Proceed', context, context.signal);
-}
-
-/** @throws PartialError when a deletion failed or something was spared in the last moment; the sweep's refusal. */
-function finish({ outcomes, refusal }: Swept): void {
-  const failed = outcomes.filter(({ result }) => result === 'failed').length;
-  if (failed > 0) throw new PartialError(`${failed} of ${outcomes.length} volume(s) could not be deleted`);
-  if (refusal !== undefined) throw refusal;
-}
-
-function heldBytes({ retention }: Collection): bigint {
-  return sizeOf(retention.map(({ image }) => ({ volume: { allocationBytes: image.sizeBytes } })));
-}
-
-function sizeOf(items: readonly { readonly volume: { readonly allocationBytes: bigint } }[]): bigint {
-  let sum = 0n;
-  for (const { volume } of items) sum += volume.allocationBytes;
-  return sum;
 }

@@ -33,27 +33,43 @@ export function poolOptions<T>(yargs: Argv<T>) {
   });
 }
 
-/** Options of commands that change something. */
+/** The option of commands that change something without a question. */
+export function dryRunOption<T>(yargs: Argv<T>) {
+  return yargs.option('dry-run', {
+    alias: 'n',
+    type: 'boolean',
+    default: false,
+    describe: 'print what would be done, and do nothing',
+  });
+}
+
+/** Options of commands that ask before they change something. */
 export function changeOptions<T>(yargs: Argv<T>) {
-  return yargs
-    .option('dry-run', {
-      alias: 'n',
-      type: 'boolean',
-      default: false,
-      describe: 'print what would be done, and do nothing',
-    })
-    .option('yes', { alias: 'y', type: 'boolean', default: false, describe: 'answer every question with yes' });
+  return dryRunOption(yargs).option('yes', {
+    alias: 'y',
+    type: 'boolean',
+    default: false,
+    describe: 'answer every question with yes',
+  });
+}
+
+/** The option that takes the guard against emptying a pool off. */
+export function massRemovalOption<T>(yargs: Argv<T>) {
+  return yargs.option('allow-mass-removal', {
+    type: 'boolean',
+    default: false,
+    describe: 'delete even more than half of the images',
+  });
 }
 
 /** Options that say when an unused volume may go. */
 export function sweepOptions<T>(yargs: Argv<T>) {
-  return yargs
-    .option('min-age', { type: 'string', requiresArg: true, default: '2h', describe: 'keep volumes younger than this' })
-    .option('allow-mass-removal', {
-      type: 'boolean',
-      default: false,
-      describe: 'delete even more than half of the images',
-    });
+  return massRemovalOption(yargs).option('min-age', {
+    type: 'string',
+    requiresArg: true,
+    default: '2h',
+    describe: 'keep volumes younger than this',
+  });
 }
 
 /** The values that `commonOptions` yields. */

@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import { parseBytes } from '../core/byte-size.ts';
 import { parseDuration } from '../core/duration.ts';
-import type { RetentionPolicy, RetentionSettings } from '../core/retention.ts';
+import type { CollectionPolicy, RetentionPolicy } from '../core/retention.ts';
 import { UsageError } from '../errors.ts';
 import { sweepOptions } from './options.ts';
 import { positiveNumber } from './session.ts';
@@ -15,13 +15,6 @@ export interface RetentionArguments {
   readonly maxSize: string | undefined;
   readonly gone: RetentionPolicy['gone'];
   readonly allowMassRemoval: boolean;
-}
-
-/** What may go, and when. */
-export interface CollectionPolicy {
-  readonly graceMs: number;
-  readonly minAgeMs: number;
-  readonly retention: RetentionSettings;
 }
 
 /** More than any product ever has. */

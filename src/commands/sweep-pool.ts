@@ -1,19 +1,18 @@
 import { identityText } from '../core/identity.ts';
 import { massRemoval } from '../core/mass-removal.ts';
-import { type RetentionVerdict, selectCandidates } from '../core/retention.ts';
+import { type CollectionPolicy, type RetentionVerdict, selectCandidates } from '../core/retention.ts';
 import type { SweepOutcome, Verdict } from '../core/sweep-plan.ts';
 import { IncompleteViewError, NoSpaceError, type PoolkeeperError } from '../errors.ts';
 import { recordDeletion } from '../execute/record-deletion.ts';
 import { recordUses, recordVerdicts } from '../execute/record-verdicts.ts';
 import { executeSweep } from '../execute/sweep.ts';
 import { withdrawImage } from '../execute/withdraw-image.ts';
-import { type Judgement, judgePool, judgeSight, seePool } from '../gather/judge-pool.ts';
+import { type Judgement, judgePool, judgeSight, type PoolSight, seePool } from '../gather/judge-pool.ts';
 import type { PoolView } from '../gather/pool-view.ts';
 import { type IsGone, stockOf } from '../gather/stock.ts';
 import { showRetired } from '../report/retention-report.ts';
 import { incompleteView, showSwept } from '../report/sweep-report.ts';
 import { readRecords } from '../state/records.ts';
-import type { CollectionPolicy } from './retention-options.ts';
 import type { LockedSession, Session } from './session.ts';
 
 /** What a collection is about. */
@@ -28,6 +27,8 @@ export interface CollectionScope {
 
 /** What a collection is going to do, and why. Nothing has been changed yet. */
 export interface Collection {
+  /** What everything rests on. */
+  readonly sight: PoolSight;
   readonly judgement: Judgement;
   readonly retention: readonly RetentionVerdict[];
   /** What retention takes out of use now. */
@@ -51,7 +52,7 @@ export async function planCollection(session: Session, scope: CollectionScope): 
   const retention = selectCandidates(stockOf(sight, moment.now, scope.isGone), settings, moment);
   const retired = retention.filter((verdict) => isRetirement(verdict, scope));
   const names = new Set([...scope.withdrawn, ...retired.map(({ image }) => image.volumeName)]);
-  return { judgement: judgeSight(sight, moment, { retired: names }), retention, retired };
+  return { sight, judgement: judgeSight(sight, moment, { retired: names }), retention, retired };
 }
 
 /**

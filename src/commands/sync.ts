@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs';
 import type { Fetcher } from '../core/ports.ts';
+import type { CollectionPolicy } from '../core/retention.ts';
 import { productsOf } from '../core/selection.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
 import { listVolumes } from '../libvirt/volume.ts';
@@ -13,12 +14,7 @@ import { goneFrom } from './gone-products.ts';
 import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { type ReadSource, readSource, rememberSource, type SourceArguments } from './read-source.ts';
 import { repairState } from './repair-state.ts';
-import {
-  type CollectionPolicy,
-  collectionPolicy,
-  type RetentionArguments,
-  retentionOptions,
-} from './retention-options.ts';
+import { collectionPolicy, type RetentionArguments, retentionOptions } from './retention-options.ts';
 import {
   fetcherOf,
   type LockedSession,

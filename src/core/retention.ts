@@ -28,6 +28,13 @@ export interface RetentionMoment {
   readonly minAgeMs: number;
 }
 
+/** What may go, and when. */
+export interface CollectionPolicy {
+  readonly graceMs: number;
+  readonly minAgeMs: number;
+  readonly retention: RetentionSettings;
+}
+
 /** A managed volume, as far as retention is concerned. */
 export interface StockedImage {
   readonly volumeName: string;

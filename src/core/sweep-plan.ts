@@ -111,6 +111,22 @@ export function planSweep(
   ];
 }
 
+/** What tells whether a volume was touched. */
+export type VolumeContent = Pick<PoolVolume, 'key' | 'capacityBytes' | 'lengthBytes' | 'modifiedAtMs'>;
+
+/**
+ * Whether two looks at a volume saw the same bytes, as far as key, size and time can tell. The allocation cannot: file
+ * systems decide on it some time after the bytes were written.
+ */
+export function isSameContent(a: VolumeContent, b: VolumeContent): boolean {
+  return (
+    a.key === b.key &&
+    a.capacityBytes === b.capacityBytes &&
+    a.lengthBytes === b.lengthBytes &&
+    a.modifiedAtMs === b.modifiedAtMs
+  );
+}
+
 /** The periods that have to pass before a volume may go, whatever else is true of it. */
 export function waitsOf(
   volume: Pick<PoolVolume, 'modifiedAtMs'>,

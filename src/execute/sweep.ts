@@ -1,4 +1,4 @@
-import type { PoolVolume, SweepOutcome, Verdict } from '../core/sweep-plan.ts';
+import { isSameContent, type PoolVolume, type SweepOutcome, type Verdict } from '../core/sweep-plan.ts';
 import { NoSpaceError, PoolkeeperError } from '../errors.ts';
 import { isNoStorageVolume } from '../libvirt/error-codes.ts';
 import { deleteVolume, lookupVolume } from '../libvirt/volume.ts';
@@ -104,17 +104,4 @@ function isDeletion(verdict: Verdict): boolean {
 
 function volumeId({ pool, name }: PoolVolume): string {
   return `${pool}/${name}`;
-}
-
-/**
- * Whether two looks at a volume saw the same bytes, as far as key, size and time can tell. The allocation cannot: file
- * systems decide on it some time after the bytes were written.
- */
-function isSameContent(a: PoolVolume, b: PoolVolume): boolean {
-  return (
-    a.key === b.key &&
-    a.capacityBytes === b.capacityBytes &&
-    a.lengthBytes === b.lengthBytes &&
-    a.modifiedAtMs === b.modifiedAtMs
-  );
 }

@@ -39,14 +39,14 @@ export function showRetention(verdicts: readonly RetentionVerdict[], reporter: R
 /** Shows what would be taken out of use, now that nothing is changed. */
 export function showRetirements(verdicts: readonly RetentionVerdict[], reporter: Reporter): void {
   for (const verdict of verdicts) {
-    const text = `would retire image ${identityText(verdict.image.identity)}: ${reasonText(verdict)}`;
+    const text = `would retire image ${identityText(verdict.image.identity)}: ${verdictText(verdict)}`;
     reporter.event('change', text, 'retention', fieldsOf(verdict));
   }
 }
 
 /** Says that an image was taken out of use. */
 export function showRetired(verdict: RetentionVerdict, reporter: Reporter): void {
-  const text = `retired image ${identityText(verdict.image.identity)}: ${reasonText(verdict)}`;
+  const text = `retired image ${identityText(verdict.image.identity)}: ${verdictText(verdict)}`;
   reporter.event('change', text, 'retired', fieldsOf(verdict));
 }
 
@@ -72,7 +72,8 @@ export function showTotals({ heldBytes, freedBytes }: Totals, isDryRun: boolean,
   reporter.event('info', text, 'totals', { dry_run: isDryRun, ...fields });
 }
 
-function reasonText(verdict: RetentionVerdict): string {
+/** Why an image is held on to, or why it may go. */
+export function verdictText(verdict: RetentionVerdict): string {
   return verdict.action === 'candidate' ? SELECTED[verdict.reason] : RETAINED[verdict.reason];
 }
 

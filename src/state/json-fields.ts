@@ -86,6 +86,13 @@ export function stringListField(object: JsonObject, name: string): readonly stri
   return Array.isArray(value) && value.every(isString) ? value : refuse(object, name, 'a list of strings');
 }
 
+/** A list of objects. */
+export function objectListField(object: JsonObject, name: string): readonly JsonObject[] {
+  const value = field(object, name);
+  if (!Array.isArray(value)) return refuse(object, name, 'a list');
+  return value.map((each, index) => toObject(each, `${object.where}: field '${name}', entry ${index + 1}`));
+}
+
 /** An object of texts. */
 export function flatField(object: JsonObject, name: string): FlatItem {
   return toFlatItem(objectField(object, name));

@@ -1,0 +1,102 @@
+import { resolve } from 'node:path';
+import type { Argv } from 'yargs';
+import { parseDuration } from '../core/duration.ts';
+import { assertApplicable, changedPremises, type GcPlan } from '../core/gc-plan.ts';
+import { PartialError } from '../errors.ts';
+import { refreshPool } from '../libvirt/storage-pool.ts';
+import { showChangedPremises, showDropped } from '../report/plan-report.ts';
+import { showRetirements } from '../report/retention-report.ts';
+import { showVerdicts } from '../report/sweep-report.ts';
+import { readPlan } from '../state/plan-file.ts';
+import { collectGarbage, planGarbage, showDryTotals } from './collect-garbage.ts';
+import type { CommandContext } from './context.ts';
+import { placeOf, premisesOf, reduceCollection } from './gc-plans.ts';
+import { dryRunOption, massRemovalOption, type PoolArguments, poolOptions, type Verb } from './options.ts';
+import { repairState } from './repair-state.ts';
+import { fetcherOf, openSession, type Session, withConnection, withLock } from './session.ts';
+import type { Collection } from './sweep-pool.ts';
+
+interface ApplyArguments extends PoolArguments {
+  readonly plan: string;
+  readonly maxAge: string;
+  readonly dryRun: boolean;
+  readonly allowMassRemoval: boolean;
+}
+
+/** `apply PLAN`: carries out what is left of a plan that `gc --out` wrote. */
+export function applyCommand(context: CommandContext): Verb<ApplyArguments> {
+  return {
+    builder: (yargs) => applyOptions(yargs) as Argv<ApplyArguments>,
+    handler: (options) => runApply(context, options),
+  };
+}
+
+function applyOptions(yargs: Argv): Argv {
+  return massRemovalOption(dryRunOption(poolOptions(yargs)))
+    .positional('plan', { type: 'string', demandOption: true, describe: 'the file that gc --out wrote' })
+    .option('max-age', {
+      type: 'string',
+      requiresArg: true,
+      default: '1d',
+      describe: 'refuse a plan that was made longer ago',
+    });
+}
+
+async function runApply(context: CommandContext, options: ApplyArguments): Promise<void> {
+  const maxAgeMs = parseDuration(options.maxAge, '--max-age');
+  const plan = await readPlan(resolve(context.cwd, options.plan));
+  const fetcher = fetcherOf(context);
+  try {
+    await withConnection(options, async (connection) => {
+      const session = await openSession(context, options, connection);
+      assertApplicable(plan, placeOf(session), { now: context.clock.now(), maxAgeMs });
+      if (options.dryRun) return dryRun(session, plan);
+      await withLock(session, { command: 'apply', fetcher }, async (locked) => {
+        await refreshPool(connection, session.pool.name);
+        await repairState(locked);
+        const { collection, droppedCount } = await reduce(locked, plan);
+        const { policy } = plan;
+        const outcomes = await collectGarbage(locked, collection, {
+          policy,
+          allowMassRemoval: options.allowMassRemoval,
+        });
+        finish(plan, droppedCount + outcomes.filter(({ result }) => result === 'spared').length);
+      });
+    });
+  } finally {
+    await fetcher.close();
+  }
+}
+
+async function dryRun(session: Session, plan: GcPlan): Promise<void> {
+  const { collection, droppedCount } = await reduce(session, plan);
+  showRetirements(collection.retired, session.reporter);
+  showVerdicts(
+    collection.judgement.verdicts.filter(({ action }) => action === 'delete'),
+    session.reporter,
+    true,
+  );
+  showDryTotals(collection, session);
+  finish(plan, droppedCount);
+}
+
+/** Plans once more by the policy of the plan, as of now, and leaves only what both have. */
+async function reduce(
+  session: Session,
+  plan: GcPlan,
+): Promise<{ readonly collection: Collection; readonly droppedCount: number }> {
+  const fresh = await planGarbage(session, plan.policy);
+  showChangedPremises(changedPremises(plan.premises, await premisesOf(session, fresh)), session.reporter);
+  const { retired, verdicts, dropped } = reduceCollection(fresh, plan, session.context.clock.now());
+  showDropped(dropped, session.reporter);
+  const collection = { ...fresh, retired, judgement: { view: fresh.judgement.view, verdicts } };
+  return { collection, droppedCount: dropped.length };
+}
+
+/** @throws PartialError when not all of the plan was carried out. */
+function finish({ steps }: GcPlan, droppedCount: number): void {
+  if (droppedCount === 0) return;
+  throw new PartialError(`${droppedCount} of the ${steps.length} step(s) of the plan were dropped`, {
+    hint: `'poolkeeper gc --out' makes a plan of what is due now`,
+  });
+}

@@ -1,0 +1,57 @@
+import type { CollectionPolicy } from '../core/retention.ts';
+import type { SweepOutcome } from '../core/sweep-plan.ts';
+import { PartialError } from '../errors.ts';
+import { gatherPoolView } from '../gather/pool-view.ts';
+import { showRun, showTotals } from '../report/retention-report.ts';
+import { goneByMemory } from './gone-products.ts';
+import type { LockedSession, Session } from './session.ts';
+import { collect, type Collection, countWaiting, doomedOf, planCollection } from './sweep-pool.ts';
+
+/** Plans a collection that no sync comes before: what its sources offer is known from the last one. */
+export async function planGarbage(session: Session, policy: CollectionPolicy): Promise<Collection> {
+  const isGone = await goneByMemory(session, await sourcesOf(session));
+  return planCollection(session, { policy, isGone, isSpared: () => false, withdrawn: new Set() });
+}
+
+/** The sources that the pool's images came from, by address without credentials. */
+export async function sourcesOf({ pool, paths }: Session): Promise<ReadonlySet<string>> {
+  const { records } = await gatherPoolView(pool, [], paths);
+  return new Set([...records.values()].flatMap(({ provenance }) => provenance.source ?? []));
+}
+
+/** Says what a collection would free. */
+export function showDryTotals(collection: Collection, { reporter }: Session): void {
+  const freedBytes = sizeOf(doomedOf(collection.judgement));
+  showTotals({ heldBytes: heldBytes(collection), freedBytes }, true, reporter);
+}
+
+/**
+ * Carries a collection out and sums it up.
+ *
+ * @throws PartialError when a deletion failed; the sweep's refusal.
+ */
+export async function collectGarbage(
+  session: LockedSession,
+  collection: Collection,
+  options: { readonly policy: CollectionPolicy; readonly allowMassRemoval: boolean },
+): Promise<readonly SweepOutcome[]> {
+  const { outcomes, refusal, retired } = await collect(session, collection, options);
+  const { reporter, environment } = session;
+  showRun(environment.runId, countWaiting(retired, outcomes), reporter);
+  const freedBytes = sizeOf(outcomes.filter(({ result }) => result === 'deleted'));
+  showTotals({ heldBytes: heldBytes(collection), freedBytes }, false, reporter);
+  const failed = outcomes.filter(({ result }) => result === 'failed').length;
+  if (failed > 0) throw new PartialError(`${failed} of ${outcomes.length} volume(s) could not be deleted`);
+  if (refusal !== undefined) throw refusal;
+  return outcomes;
+}
+
+function heldBytes({ retention }: Collection): bigint {
+  return sizeOf(retention.map(({ image }) => ({ volume: { allocationBytes: image.sizeBytes } })));
+}
+
+function sizeOf(items: readonly { readonly volume: { readonly allocationBytes: bigint } }[]): bigint {
+  let sum = 0n;
+  for (const { volume } of items) sum += volume.allocationBytes;
+  return sum;
+}

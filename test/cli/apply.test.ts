@@ -1,0 +1,288 @@
+import { expect } from 'chai';
+import { readFile, stat, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { applyCommand } from '../../src/commands/apply.ts';
+import type { GcPlan } from '../../src/core/gc-plan.ts';
+import { PoolkeeperError } from '../../src/errors.ts';
+import { readPlan, writePlan } from '../../src/state/plan-file.ts';
+import { aftermathOf } from '../support/aftermath.ts';
+import { inProcess } from '../support/in-process.ts';
+import { jsonLines } from '../support/json-lines.ts';
+import { rejection } from '../support/rejection.ts';
+import { type Snapshot, takeSnapshot } from '../support/snapshot.ts';
+import { type Run, World } from '../support/world.ts';
+
+const NOBLE = 'com.ubuntu.cloud:server:24.04:amd64';
+const DAYS = ['20240401', '20240402', '20240403', '20240404', '20240405'] as const;
+const AT_ONCE = ['--grace', '0', '--min-age', '0'];
+
+interface ApplyWords {
+  readonly plan: string;
+  readonly maxAge: string;
+  readonly dryRun: boolean;
+  readonly allowMassRemoval: boolean;
+}
+
+describe('poolkeeper apply', () => {
+  let world: World;
+  let snapshot: Snapshot;
+  let path: string;
+
+  before(async () => {
+    world = await World.start();
+    await world.createPool();
+    for (const day of DAYS) {
+      await world.publishRelease('noble', day);
+      await world.sync('--keep-versions', '9');
+    }
+    snapshot = await takeSnapshot(world);
+    path = join(world.root, 'plan.json');
+  });
+  after(() => world.stop());
+  beforeEach(() => snapshot.rewind());
+
+  const volume = (day: string): string => world.volumeName('noble', day);
+  const apply = async (...args: readonly string[]): Promise<Run> => plain(await world.poolkeeper('apply', ...args));
+
+  async function makePlan(...args: readonly string[]): Promise<Run> {
+    return plain(await world.poolkeeper('gc', '--out', path, ...args));
+  }
+
+  /** What a run printed, without what differs from run to run. */
+  function plain({ status, stdout, stderr }: Run): Run {
+    const text = stdout
+      .replaceAll(/\d{8}T\d{6}Z-[0-9a-f]{4}/g, 'RUN')
+      .replaceAll(/[\d.]+ MiB/g, 'SIZE')
+      .replaceAll(`image ${NOBLE} 2024`, '')
+      .replaceAll(world.root, '');
+    return { status, stdout: text, stderr };
+  }
+
+  /** Lines in an order of their own: libvirt lists volumes in none. */
+  function sorted(text: string): readonly string[] {
+    return text.split('\n').toSorted();
+  }
+
+  /** Applies the plan in this process: the exit status, the message, and what was printed before. */
+  async function refusal(words: Partial<ApplyWords> = {}): Promise<readonly [number, string, string]> {
+    const { context, options, written } = inProcess(world);
+    const defaults: ApplyWords = { plan: path, maxAge: '1d', dryRun: false, allowMassRemoval: false };
+    const run = async (): Promise<void> =>
+      applyCommand(context).handler({ ...options, ...defaults, ...words, _: [], $0: '' });
+    const error = await rejection(run());
+    expect(error).to.be.instanceOf(PoolkeeperError);
+    return error instanceof PoolkeeperError ? [error.exitStatus, error.message, written.stdout] : [1, '', ''];
+  }
+
+  it('carries out what gc --out wrote down, and nothing is left of the plan afterwards', async () => {
+    const tree = await world.tree();
+    const made = await makePlan('--keep-versions', '3', ...AT_ONCE);
+    expect([made.status, made.stderr]).to.deep.equal([0, '']);
+    expect(sorted(made.stdout)).to.deep.equal([
+      '',
+      'would delete 0401 (SIZE)',
+      'would delete 0402 (SIZE)',
+      'would free SIZE; images held SIZE before, SIZE after',
+      'would retire 0401: newer versions replace it',
+      'would retire 0402: newer versions replace it',
+      "wrote a plan of 4 step(s) to /plan.json; 'poolkeeper apply /plan.json' carries it out",
+    ]);
+    expect(await world.tree()).to.deep.equal(tree);
+    expect((await stat(path)).mode & 0o777).to.equal(0o640);
+    expect((await apply(path, '--dry-run')).stdout).to.include('would delete 0402 (SIZE)\n');
+    expect(await world.tree()).to.deep.equal(tree);
+    const applied = await apply(path);
+    expect([applied.status, applied.stderr]).to.deep.equal([0, '']);
+    expect(sorted(applied.stdout)).to.deep.equal([
+      '',
+      'deleted 0401 (SIZE freed)',
+      'deleted 0402 (SIZE freed)',
+      'freed SIZE; images held SIZE before, SIZE after',
+      'retired 0401: newer versions replace it',
+      'retired 0402: newer versions replace it',
+    ]);
+    expect(await world.volumes()).to.deep.equal(DAYS.slice(2).map(volume).sort());
+    const again = await apply(path);
+    expect([again.status, again.stderr.split('\n')[0]]).to.deep.equal([
+      3,
+      'poolkeeper: error: 4 of the 4 step(s) of the plan were dropped',
+    ]);
+    expect(sorted(again.stdout)).to.deep.equal([
+      '',
+      'changed since the plan was made: the images in the pool, what needs them',
+      'dropped: delete 0401 (SIZE): it is gone already',
+      'dropped: delete 0402 (SIZE): it is gone already',
+      'dropped: retire 0401 (SIZE): it is gone already',
+      'dropped: retire 0402 (SIZE): it is gone already',
+      'freed 0 B; images held SIZE before, SIZE after',
+    ]);
+  });
+
+  it('lets the grace period begin when an image is retired, not when the plan is made', async () => {
+    await makePlan('--keep-versions', '3');
+    expect((await readPlan(path)).steps.map(({ action }) => action)).to.deep.equal(['retire', 'retire']);
+    expect(await apply(path)).to.include({ status: 0, stderr: '' });
+    expect(await world.volumes()).to.have.lengthOf(5);
+    await world.poolkeeper('undo');
+    await world.poolkeeper('gc', '--yes', '--keep-versions', '3');
+    await makePlan('--keep-versions', '3', ...AT_ONCE);
+    await world.poolkeeper('undo');
+    const run = await apply(path);
+    expect([run.status, ...sorted(run.stdout)]).to.deep.equal([
+      3,
+      '',
+      'dropped: delete 0401 (SIZE): 0401 is retained',
+      'dropped: delete 0402 (SIZE): 0402 is retained',
+      'freed 0 B; images held SIZE before, SIZE after',
+    ]);
+  });
+
+  it('drops the steps whose volume is used or was touched since, names them, and adds none', async () => {
+    await makePlan('--keep-versions', '2', ...AT_ONCE);
+    await world.define('web1', { pool: 'uvtool', volume: volume('20240401') });
+    await utimes(world.volumePath('noble', '20240402'), new Date(), new Date());
+    await world.publishRelease('noble', '20240406');
+    await world.sync('--keep-versions', '9');
+    const run = await apply(path);
+    expect([run.status, run.stderr.split('\n')[0]]).to.deep.equal([
+      3,
+      'poolkeeper: error: 3 of the 6 step(s) of the plan were dropped',
+    ]);
+    expect(sorted(run.stdout)).to.deep.equal([
+      '',
+      "1 image(s) now wait to be deleted; 'poolkeeper undo RUN' takes them back",
+      'changed since the plan was made: the images in the pool, what needs them, what their sources offer',
+      'deleted 0403 (SIZE freed)',
+      'dropped: delete 0401 (SIZE): needed by domain web1',
+      'dropped: delete 0402 (SIZE): its key, size or time is not what it was',
+      'dropped: retire 0402 (SIZE): its key, size or time is not what it was',
+      'freed SIZE; images held SIZE before, SIZE after',
+      'retired 0401: newer versions replace it',
+      'retired 0403: newer versions replace it',
+    ]);
+    expect(await world.volumes()).to.deep.equal(
+      ['20240401', '20240402', '20240404', '20240405', '20240406'].map(volume).sort(),
+    );
+  });
+
+  it('drops what a new index offers again', async () => {
+    await world.publishRelease('jammy', '20240501');
+    await world.sync('release=jammy');
+    await makePlan('--keep-versions', '9', '--gone', 'drop-when-unused', ...AT_ONCE);
+    expect((await readPlan(path)).steps).to.have.lengthOf(10);
+    await world.publish([await world.release('jammy', '20240501'), await world.release('noble', '20240405')]);
+    await world.sync('--no-gc', '--keep-versions', '9');
+    const before = await aftermathOf(world);
+    const run = await apply(path, '--allow-mass-removal');
+    expect([run.status, ...sorted(run.stdout)]).to.deep.equal([
+      3,
+      '',
+      'changed since the plan was made: what their sources offer',
+      ...['0401', '0402', '0403', '0404'].map((day) => `dropped: delete ${day} (SIZE): ${day} is retained`),
+      'dropped: delete 0405 (SIZE): 0405 is offered',
+      ...['0401', '0402', '0403', '0404'].map(
+        (day) => `dropped: retire ${day} (SIZE): it is among the newest versions of its product`,
+      ),
+      'dropped: retire 0405 (SIZE): it is offered to new domains',
+      'freed 0 B; images held SIZE before, SIZE after',
+    ]);
+    expect(await aftermathOf(world)).to.deep.equal(before);
+    const json = jsonLines((await world.poolkeeper('apply', path, '--json', '--allow-mass-removal')).stdout);
+    expect(json.slice(0, 2)).to.deep.equal([
+      { message_type: 'premises', changed: ['sources'] },
+      {
+        message_type: 'dropped',
+        action: 'retire',
+        product: NOBLE,
+        version: '20240401',
+        volume: volume('20240401'),
+        dropped_because: 'retention',
+        reason: 'newest',
+      },
+    ]);
+  });
+
+  it('refuses a plan that was edited, is damaged, of a newer format, or none', async () => {
+    await makePlan('--keep-versions', '3', ...AT_ONCE);
+    const text = await readFile(path, 'utf8');
+    const tree = await world.tree();
+    const cases: readonly (readonly [string, number, string])[] = [
+      [text.replace('"keepVersions": 3', '"keepVersions": 1'), 15, 'was changed after it was made'],
+      [text.replace('"formatVersion": 1', '"formatVersion": 0'), 15, 'was changed after it was made'],
+      [text.replace('"formatVersion": 1', '"formatVersion": 2'), 1, 'was written by a newer poolkeeper (format 2)'],
+      [text.slice(0, -100), 15, 'is not JSON'],
+      ['', 15, 'is not JSON'],
+      ['[]', 15, 'is not a JSON object'],
+      ['{}', 2, 'is not a plan'],
+    ];
+    for (const [content, status, message] of cases) {
+      await writeFile(path, content);
+      const [found, said, printed] = await refusal();
+      expect([found, printed], message).to.deep.equal([status, '']);
+      expect(said).to.include(message);
+    }
+    expect((await refusal({ plan: 'none.json' }))[0]).to.equal(1);
+    expect((await refusal({ maxAge: 'old' }))[0]).to.equal(2);
+    expect(await world.tree()).to.deep.equal(tree);
+    await writeFile(path, JSON.stringify(JSON.parse(text)));
+    expect(await apply(path)).to.include({ status: 0, stderr: '' });
+  });
+
+  it('refuses a plan of another pool, host or connection, an old one, and one from the future', async () => {
+    await makePlan('--keep-versions', '3', ...AT_ONCE);
+    const plan = await readPlan(path);
+    const now = Date.now();
+    const cases: readonly (readonly [Partial<GcPlan>, string])[] = [
+      [{ pool: { ...plan.pool, uuid: 'a' } }, "the plan is for storage pool 'uvtool' (a), not for 'uvtool' ("],
+      [{ host: 'elsewhere' }, "the plan was made on host 'elsewhere', and this is '"],
+      [{ uri: 'qemu:///system' }, 'the plan was made for libvirt at qemu:///system, and this is qemu+unix:///session?'],
+      [{ madeAt: now - 90_000_000 }, 'the plan was made 1d 1h ago, at most 1d is allowed'],
+      [{ madeAt: now + 3_600_000 }, 'the plan was made in the future'],
+    ];
+    const tree = await world.tree();
+    for (const [change, message] of cases) {
+      await writePlan(path, { ...plan, ...change });
+      const [status, text, printed] = await refusal();
+      expect([status, printed], message).to.deep.equal([2, '']);
+      expect(text).to.include(message);
+    }
+    expect(await world.tree()).to.deep.equal(tree);
+    await writePlan(path, { ...plan, madeAt: now - 90_000_000 });
+    expect(await apply(path, '--max-age', '2d')).to.include({ status: 0, stderr: '' });
+  });
+
+  it('refuses a policy that would keep nothing, and stops before more than half of all images would go', async () => {
+    await makePlan('--keep-versions', '1', ...AT_ONCE);
+    const run = await apply(path);
+    expect([run.status, run.stderr.split('\n')[0]]).to.deep.equal([
+      13,
+      'poolkeeper: error: nothing was deleted: it would delete 4 of the 5 images in the pool',
+    ]);
+    const plan = await readPlan(path);
+    const { policy } = plan;
+    const { retention } = policy;
+    for (const change of [{ keepVersions: 0 }, { unusedForMs: 0 }, { maxSizeBytes: 0n }]) {
+      const keepsNothing = { ...retention, policy: { ...retention.policy, ...change } };
+      await writePlan(path, { ...plan, policy: { ...policy, retention: keepsNothing } });
+      expect(await refusal({ allowMassRemoval: true })).to.deep.equal([
+        15,
+        `plan '${path}': field 'plan': field 'policy': field 'retention' would keep nothing`,
+        '',
+      ]);
+    }
+    expect(await world.volumes()).to.have.lengthOf(5);
+  });
+
+  it('overwrites no file that is not a plan', async () => {
+    const other = join(world.root, 'precious.txt');
+    await writeFile(other, 'precious');
+    for (const target of [other, '-', '']) {
+      const { status, stderr } = await world.poolkeeper('gc', '--out', target);
+      expect([target, status], stderr).to.deep.equal([target, 2]);
+    }
+    expect(await readFile(other, 'utf8')).to.equal('precious');
+    await makePlan();
+    await makePlan('--keep-versions', '3');
+    expect((await readPlan(path)).policy.retention.policy.keepVersions).to.equal(3);
+  });
+});
