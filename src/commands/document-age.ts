@@ -1,6 +1,6 @@
 import { formatDuration, parseDuration } from '../core/duration.ts';
 import { TrustError } from '../errors.ts';
-import type { Stream } from '../simplestreams/fetch-stream.ts';
+import type { StreamSummary } from '../simplestreams/fetch-stream.ts';
 import type { Session } from './session.ts';
 
 const USUAL_AGE_MS = 30 * 86_400_000;
@@ -13,7 +13,7 @@ const USUAL_AGE_MS = 30 * 86_400_000;
  * @throws TrustError when the documents are older than that, or do not say how old they are.
  */
 export function assertFresh(
-  { documents, location }: Stream,
+  { documents, location }: StreamSummary,
   maxAge: string | undefined,
   { context, reporter }: Pick<Session, 'context' | 'reporter'>,
 ): void {

@@ -3,16 +3,18 @@ import type { Fetcher } from '../core/ports.ts';
 import { findRollbacks, type Rollback } from '../core/rollback.ts';
 import { debianArchitecture, productsOf, selectNewest, type Selection, syncFilters } from '../core/selection.ts';
 import { IntegrityError, NoMatchError, NoSpaceError, TrustError } from '../errors.ts';
-import { fetchStream, type Stream } from '../simplestreams/fetch-stream.ts';
+import { digestOf } from '../simplestreams/authenticate.ts';
+import { fetchStream, type StreamSummary } from '../simplestreams/fetch-stream.ts';
 import { type Keyring, openKeyring, PINNED_KEYS } from '../simplestreams/keyring.ts';
 import { resolveSource, type SourceLocation } from '../simplestreams/source.ts';
 import { readFileBounded } from '../state/atomic-file.ts';
-import { openDocumentCache } from '../state/document-cache.ts';
+import { type DiskDocumentCache, openDocumentCache } from '../state/document-cache.ts';
 import { readSourceMemory, writeSourceMemory } from '../state/source-memory.ts';
 import { cacheDirOf, keyringPathOf, rejectKeyring, type Session } from './session.ts';
 import type { CommonArguments } from './options.ts';
 import { assertFresh } from './document-age.ts';
 import { timedExpression } from './timed-expression.ts';
+import { readUnlessKnown, type SourceRequest } from './known-source.ts';
 
 export interface SourceArguments extends CommonArguments {
   readonly source: string;
@@ -27,8 +29,16 @@ export interface SourceArguments extends CommonArguments {
 /** What a source offers to this run. */
 export interface ReadSource {
   readonly location: SourceLocation;
-  readonly stream: Stream;
+  readonly stream: StreamSummary;
   readonly selection: Selection;
+}
+
+/** A keyring that was not looked into yet. */
+interface KeyringFile {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  /** As in `Keyring`. */
+  readonly pinned: readonly string[];
 }
 
 const UBUNTU_KEYRING = '/usr/share/keyrings/ubuntu-cloudimage-keyring.gpg';
@@ -50,30 +60,43 @@ export async function readSource(
   const texts = options.filters ?? [];
   const architecture = texts.length > 0 ? '' : debianArchitecture(context.architecture);
   const filters = syncFilters(texts, architecture, timedExpression);
-  const stream = await fetchStream(location, {
-    fetcher,
-    bypassCaches,
-    authentication: options.noAuthentication ? 'none' : 'signed',
-    keyring: options.noAuthentication ? undefined : await findKeyring(session, options),
-    cache: await openDocumentCache({
-      dir: cacheDirOf(context, options),
-      uid: context.uid,
+  const keyring = options.noAuthentication ? undefined : await findKeyring(session, options);
+  const cache = await openCache(session, options);
+  const request: SourceRequest = {
+    location,
+    keyring: keyring && { sha256: digestOf(keyring.bytes), pinned: keyring.pinned },
+    choice: [session.pool.type, ...filters.map(({ text }) => text)],
+    version: context.version,
+  };
+  const transport = { fetcher, cache, bypassCaches, signal: context.signal };
+  const { stream, selection } = await readUnlessKnown(request, transport, async (held) => {
+    const fetched = await fetchStream(location, {
+      ...transport,
+      fetcher: held,
+      authentication: options.noAuthentication ? 'none' : 'signed',
+      keyring: keyring && (await openNamed(keyring)),
       clock: context.clock,
-      onProblem: (error) => reporter.warning(error.message, error.hint),
-    }),
-    clock: context.clock,
-    signal: context.signal,
+    });
+    return { stream: fetched, selection: selectNewest(fetched.items(), filters, session.pool.type) };
   });
   for (const warning of stream.warnings) reporter.warning(warning);
   if (!options.allowRollback) await assertNotRolledBack(session, stream);
   assertFresh(stream, options.maxDocumentAge, session);
-  const selection = selectNewest(stream.items(), filters, session.pool.type);
   if (selection.wanted.length + selection.refused.length === 0)
     throw nothingMatches(
       stream,
       filters.map(({ text }) => text),
     );
   return { location, stream, selection };
+}
+
+function openCache({ context, reporter }: Session, options: SourceArguments): Promise<DiskDocumentCache> {
+  return openDocumentCache({
+    dir: cacheDirOf(context, options),
+    uid: context.uid,
+    clock: context.clock,
+    onProblem: (error) => reporter.warning(error.message, error.hint),
+  });
 }
 
 /**
@@ -105,32 +128,31 @@ async function writeMemory({ paths, context }: Session, { stream, location, sele
 }
 
 /** The keyring that was named; else Ubuntu's, whose key is pinned; else the keys that the administrator added. */
-async function findKeyring(session: Session, options: SourceArguments): Promise<Keyring | undefined> {
+async function findKeyring(session: Session, options: SourceArguments): Promise<KeyringFile | undefined> {
   if (options.keyring !== undefined) return named(options.keyring);
-  const own = await openIfThere(keyringPathOf(session.context, options));
-  return own ?? openIfThere(UBUNTU_KEYRING, [PINNED_KEYS.ubuntu]);
+  const own = await readIfThere(keyringPathOf(session.context, options));
+  return own ?? readIfThere(UBUNTU_KEYRING, [PINNED_KEYS.ubuntu]);
 }
 
-async function named(path: string): Promise<Keyring> {
-  const keyring = await openIfThere(path);
+async function named(path: string): Promise<KeyringFile> {
+  const keyring = await readIfThere(path);
   if (keyring !== undefined) return keyring;
   throw new TrustError(`keyring '${path}' does not exist`, {
     hint: `give an existing file, or add keys with 'poolkeeper keyring add'`,
   });
 }
 
-async function openIfThere(path: string, pinned: readonly string[] = []): Promise<Keyring | undefined> {
-  const bytes = await readIfThere(path);
-  if (bytes === undefined) return undefined;
+async function readIfThere(path: string, pinned: readonly string[] = []): Promise<KeyringFile | undefined> {
+  const file = await readFileBounded(path, MAX_KEYRING_BYTES);
+  return file && { path, bytes: file.bytes, pinned };
+}
+
+function openNamed({ path, bytes, pinned }: KeyringFile): Promise<Keyring> {
   return openKeyring(bytes, { pinned }).catch(rejectKeyring(path));
 }
 
-async function readIfThere(path: string): Promise<Uint8Array | undefined> {
-  return (await readFileBounded(path, MAX_KEYRING_BYTES))?.bytes;
-}
-
 /** @throws TrustError when a document went back in time, or when every image is gone that was offered before. */
-async function assertNotRolledBack({ paths, reporter }: Session, stream: Stream): Promise<void> {
+async function assertNotRolledBack({ paths, reporter }: Session, stream: StreamSummary): Promise<void> {
   const memory = await readSourceMemory(paths.sources, stream.location.display).catch((error: unknown) => {
     if (!(error instanceof IntegrityError)) throw error;
     throw new IntegrityError(error.message, {
@@ -144,9 +166,8 @@ async function assertNotRolledBack({ paths, reporter }: Session, stream: Stream)
     reporter.event('detail', `${rollback.url} went back in time`, 'rollback', { ...rollback });
     throw rolledBack(rollbackText(rollback));
   }
-  const [anything] = stream.items();
   const known = memory?.products.length ?? 0;
-  if (anything === undefined && known > 0)
+  if (stream.isEmpty && known > 0)
     throw rolledBack(`${stream.location.display} offers no image at all, but ${known} product(s) were accepted before`);
 }
 
@@ -161,10 +182,8 @@ function rolledBack(message: string): TrustError {
   });
 }
 
-function nothingMatches(stream: Stream, filters: readonly string[]): NoMatchError {
-  const { location } = stream;
-  const [anything] = stream.items();
-  if (anything === undefined)
+function nothingMatches({ location, isEmpty }: StreamSummary, filters: readonly string[]): NoMatchError {
+  if (isEmpty)
     return new NoMatchError(`${location.display} offers no image at all`, {
       hint: 'everything stays as it is; check the address, or ask the publisher',
     });

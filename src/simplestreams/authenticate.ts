@@ -20,6 +20,8 @@ export interface Authentic {
   readonly payload: Uint8Array;
   /** Upper-case hex fingerprint of the primary key. `undefined`: the source needs no signatures. */
   readonly signer: string | undefined;
+  /** Whether this holds at any later time for the same bytes and the same keys: false when the signature itself expires. */
+  readonly isLasting: boolean;
 }
 
 export interface Authentication {
@@ -51,15 +53,15 @@ export async function authenticate(
 ): Promise<Authentic> {
   const key = verdictKey(document, keyring);
   const known = isFresh ? undefined : await verdicts?.readVerdict(key);
-  if (known !== undefined) return authentic(known);
+  if (known !== undefined) return authentic(known, true);
   const { verdict, isLasting } = await verify(document, keyring, clock.now());
   if (isLasting) await verdicts?.writeVerdict(key, verdict);
-  return authentic(verdict);
+  return authentic(verdict, isLasting);
 }
 
 /** The payload of a document of a source that needs no signatures: taken out of its envelope if it has one. */
 export function withoutAuthentication({ url, bytes }: RawDocument): Authentic {
-  return { payload: isClearSigned(bytes) ? unwrapClearSigned(bytes, url) : bytes, signer: undefined };
+  return { payload: isClearSigned(bytes) ? unwrapClearSigned(bytes, url) : bytes, signer: undefined, isLasting: true };
 }
 
 async function verify(document: RawDocument, keyring: Keyring, nowMs: number): Promise<Verified> {
@@ -80,6 +82,6 @@ export function digestOf(data: Uint8Array | string): string {
   return createHash('sha256').update(data).digest('hex');
 }
 
-function authentic({ payload, fingerprint }: SignatureVerdict): Authentic {
-  return { payload, signer: fingerprint };
+function authentic({ payload, fingerprint }: SignatureVerdict, isLasting: boolean): Authentic {
+  return { payload, signer: fingerprint, isLasting };
 }

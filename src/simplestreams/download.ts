@@ -24,6 +24,36 @@ export interface Download {
   readonly isFromCache: boolean;
 }
 
+/** What a source answered when it was asked for one document or signature. */
+export interface Answer {
+  /** Without credentials. */
+  readonly url: string;
+  /** As the server sent them. */
+  readonly etag: string | undefined;
+  readonly lastModified: string | undefined;
+}
+
+/** The answer that a download rests on. */
+export function answerOf({ url, document: { etag, lastModified } }: Download): Answer {
+  return { url, etag, lastModified };
+}
+
+/**
+ * Asks whether a source would still answer the same, without the content. Without a validator nobody can tell. A response
+ * that says otherwise is left to the fetcher, whose next request will be for it.
+ *
+ * @throws SourceError when the source cannot be reached.
+ */
+export async function isStillTheAnswer(url: URL, answer: Answer, context: DownloadContext): Promise<boolean> {
+  if (answer.etag === undefined && answer.lastModified === undefined) return false;
+  return inTime(answer.url, context, async ({ fetcher, signal }) => {
+    const response = await fetcher.fetch(url, { headers: validators(answer), signal });
+    if (response.status !== 304) return false;
+    response.discard();
+    return true;
+  });
+}
+
 /**
  * Fetches one document into memory, with a conditional request where the cache has a copy.
  *
@@ -31,21 +61,31 @@ export interface Download {
  */
 export async function download(url: URL, maxBytes: number, context: DownloadContext): Promise<Download> {
   const name = displayUrl(url);
+  return inTime(name, context, (timed) => request(url, name, maxBytes, timed));
+}
+
+type TimedContext = DownloadContext & { readonly signal: AbortSignal };
+
+async function inTime<T>(
+  name: string,
+  context: DownloadContext,
+  send: (context: TimedContext) => Promise<T>,
+): Promise<T> {
   const timeoutMs = context.documentTimeoutMs ?? LIMITS.documentTimeoutMs;
   const deadline = AbortSignal.timeout(timeoutMs);
   const signal = context.signal === undefined ? deadline : AbortSignal.any([context.signal, deadline]);
   try {
-    return await request(url, name, maxBytes, { ...context, signal });
+    return await send({ ...context, signal });
   } catch (cause) {
     if (!deadline.aborted || context.signal?.aborted === true) throw cause;
     throw new SourceError(`cannot read ${name}: not complete after ${timeoutMs / 1000} s`, { cause, url: name });
   }
 }
 
-async function request(url: URL, name: string, maxBytes: number, context: DownloadContext): Promise<Download> {
+async function request(url: URL, name: string, maxBytes: number, context: TimedContext): Promise<Download> {
   const cached = await context.cache?.read(name);
   const headers = context.bypassCaches === true ? { 'cache-control': 'no-cache' } : validators(cached);
-  const response = await context.fetcher.fetch(url, { headers, ...(context.signal && { signal: context.signal }) });
+  const response = await context.fetcher.fetch(url, { headers, signal: context.signal });
   if (response.status === 304 && cached !== undefined) {
     response.discard();
     return { url: name, document: cached, isUnchanged: true, isFromCache: true };
@@ -61,7 +101,7 @@ async function request(url: URL, name: string, maxBytes: number, context: Downlo
   return { url: name, document: { bytes, etag, lastModified }, isUnchanged, isFromCache: false };
 }
 
-function validators(cached: CachedDocument | undefined): Record<string, string> {
+function validators(cached: Pick<Answer, 'etag' | 'lastModified'> | undefined): Record<string, string> {
   const headers: Record<string, string> = {};
   if (cached?.etag !== undefined) headers['if-none-match'] = cached.etag;
   if (cached?.lastModified !== undefined) headers['if-modified-since'] = cached.lastModified;

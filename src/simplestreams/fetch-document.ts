@@ -8,7 +8,7 @@ import {
 } from './authenticate.ts';
 import { refused } from './clear-signed.ts';
 import { parseDocument, type ParsedDocument } from './document.ts';
-import { download, type Download, type DownloadContext } from './download.ts';
+import { type Answer, answerOf, download, type Download, type DownloadContext } from './download.ts';
 import { LIMITS } from './limits.ts';
 import { displayUrl } from './source.ts';
 
@@ -28,6 +28,10 @@ export interface FetchedDocument {
   readonly signer: string | undefined;
   /** The server or a comparison said that it is what the cache had. */
   readonly isUnchanged: boolean;
+  /** What was sent for: the document, and its detached signature where its form has one. */
+  readonly answers: readonly Answer[];
+  /** As in `Authentic`. */
+  readonly isLasting: boolean;
   readonly content: ParsedDocument;
 }
 
@@ -73,7 +77,7 @@ async function accept(downloads: Downloads, context: DocumentContext): Promise<F
   const [{ url, document, isUnchanged }, signature] = downloads;
   const sha256 = digestOf(document.bytes);
   const raw = { url, bytes: document.bytes, sha256, detachedSignature: signature?.document.bytes };
-  const { payload, signer } =
+  const { payload, signer, isLasting } =
     authentication === undefined
       ? withoutAuthentication(raw)
       : await authenticate(raw, authentication, { isFresh: bypassCaches });
@@ -84,5 +88,6 @@ async function accept(downloads: Downloads, context: DocumentContext): Promise<F
   for (const kept of downloads) {
     if (kept !== undefined && !kept.isFromCache) await cache?.write(kept.url, kept.document);
   }
-  return { url, sha256, sizeBytes: document.bytes.length, signer, isUnchanged, content };
+  const answers = downloads.flatMap((sent) => (sent === undefined ? [] : [answerOf(sent)]));
+  return { url, sha256, sizeBytes: document.bytes.length, signer, isUnchanged, answers, isLasting, content };
 }

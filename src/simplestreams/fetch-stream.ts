@@ -2,6 +2,7 @@ import type { Clock, DocumentCache, Fetcher } from '../core/ports.ts';
 import { SourceError, TrustError } from '../errors.ts';
 import type { Authentication } from './authenticate.ts';
 import type { IndexEntry, ProductsDocument } from './document.ts';
+import { type Answer, type DownloadContext, isStillTheAnswer } from './download.ts';
 import { fetchDocument, type DocumentContext, type FetchedDocument } from './fetch-document.ts';
 import { flattenItems, type StreamItem } from './items.ts';
 import type { Keyring } from './keyring.ts';
@@ -25,13 +26,24 @@ export interface StreamContext {
   readonly documentTimeoutMs?: number;
 }
 
-/** What a source offers at one moment. */
-export interface Stream {
+/** What a source is at one moment, without its items. */
+export interface StreamSummary {
   readonly location: SourceLocation;
   /** In the order of reading: the first is the one that the location names. */
   readonly documents: readonly StreamDocument[];
   /** What was skipped or looks wrong, one line each. */
   readonly warnings: readonly string[];
+  /** Whether it offers no item at all. */
+  readonly isEmpty: boolean;
+}
+
+/** What a source offers at one moment. */
+export interface Stream extends StreamSummary {
+  /**
+   * Everything that was sent for. While the source answers each of them as before, this stream is what it offers. Empty
+   * when that would not be enough, because a signature expires.
+   */
+  readonly answers: readonly Answer[];
   /** Every item of every products document, flattened on the way. */
   items(): Iterable<StreamItem>;
 }
@@ -70,11 +82,33 @@ export async function fetchStream(location: SourceLocation, context: StreamConte
     bytesLeft: LIMITS.streamBytes,
     documents: [],
     products: [],
+    answers: [],
+    isLasting: true,
     warnings: [],
   };
   await read(reader, { path: location.path, maxBytes: LIMITS.productsBytes, depth: 0 });
   const { documents, products, warnings } = reader;
-  return { location, documents, warnings, items: () => itemsOf(products) };
+  const items = (): Iterable<StreamItem> => itemsOf(products);
+  const [anything] = items();
+  const answers = reader.isLasting ? reader.answers : [];
+  return { location, documents, warnings, isEmpty: anything === undefined, answers, items };
+}
+
+/**
+ * Asks a source whether all of its answers would be as before; one after the other, so that a change is soon known. The
+ * fetcher must hold the last response (`holdResponses`).
+ */
+export async function isSameStream(
+  { base, display }: SourceLocation,
+  answers: readonly Answer[],
+  context: DownloadContext,
+): Promise<boolean> {
+  for (const answer of answers) {
+    if (!answer.url.startsWith(display)) return false;
+    const url = new URL(base.href + answer.url.slice(display.length));
+    if (!(await isStillTheAnswer(url, answer, context))) return false;
+  }
+  return answers.length > 0;
 }
 
 interface Reader {
@@ -86,6 +120,8 @@ interface Reader {
   bytesLeft: number;
   readonly documents: StreamDocument[];
   readonly products: AuthenticProducts[];
+  readonly answers: Answer[];
+  isLasting: boolean;
   readonly warnings: string[];
 }
 
@@ -124,6 +160,8 @@ async function read(reader: Reader, target: Target): Promise<void> {
   const { content, signer, sizeBytes } = document;
   reader.bytesLeft -= sizeBytes;
   reader.documents.push(describe(document));
+  reader.answers.push(...document.answers);
+  reader.isLasting &&= document.isLasting;
   if (content.kind === 'products') {
     warnOfContentId(reader, target, document.url, content.contentId);
     reader.products.push({ document: content, signer });

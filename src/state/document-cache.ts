@@ -5,7 +5,7 @@ import { PoolkeeperError } from '../errors.ts';
 import { readFileBounded, removeFileDurably, writeFileAtomic } from './atomic-file.ts';
 import { cacheEntryName, decodeCacheEntry, encodeCacheEntry, type CacheEntry } from './cache-entry.ts';
 import { errnoCode, fileError } from './file-error.ts';
-import { integerField, optionalStringField, stringField } from './json-fields.ts';
+import { integerField, type JsonObject, optionalStringField, stringField } from './json-fields.ts';
 import { attempt } from './listing.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 
@@ -17,6 +17,8 @@ const UNREAD_MS = 60 * DAY_MS;
 /** Format versions stand in the names: another format simply finds nothing. */
 const DOCUMENTS = 'documents-v1';
 const VERDICTS = 'verdicts-v1';
+const NOTES = 'notes-v1';
+const FOLDERS = [DOCUMENTS, VERDICTS, NOTES];
 
 /** https://bford.info/cachedir/ : backup programs pass a directory with this file over. */
 const CACHEDIR_TAG = `Signature: 8a477f597d28d172789f06886806bc55
@@ -34,6 +36,10 @@ export interface DocumentCacheOptions {
 
 /** A `DocumentCache` in a directory. No call ever fails because of a broken cache. */
 export interface DiskDocumentCache extends DocumentCache {
+  /** A note that was written under the key; `undefined` when there is none, or when it cannot be read by `decode`. */
+  readNote<T>(key: string, decode: (note: JsonObject) => T): Promise<T | undefined>;
+  /** Keeps a few facts. `key` must stand for everything that they depend on, and lies beside them in the clear. */
+  writeNote(key: string, note: object): Promise<void>;
   /** Removes what was not read for 60 days. */
   prune(): Promise<void>;
 }
@@ -57,9 +63,16 @@ export async function openDocumentCache(options: DocumentCacheOptions): Promise<
       await reporting(report, () => writeEntry(join(dir, DOCUMENTS), url, encodeCacheEntry(url, header, bytes))),
     writeVerdict: async (key, { payload, ...header }) =>
       await reporting(report, () => writeEntry(join(dir, VERDICTS), key, encodeCacheEntry(key, header, payload))),
+    readNote: async (key, decode) =>
+      await quietly(async () => {
+        const entry = await readEntry(join(dir, NOTES), key, clock);
+        return entry && decode(entry.header);
+      }),
+    writeNote: async (key, note) =>
+      await reporting(report, () => writeEntry(join(dir, NOTES), key, encodeCacheEntry(key, note, new Uint8Array()))),
     prune: async () =>
       await reporting(report, async () => {
-        for (const name of [DOCUMENTS, VERDICTS]) await pruneDir(join(dir, name), clock.now() - UNREAD_MS);
+        for (const name of FOLDERS) await pruneDir(join(dir, name), clock.now() - UNREAD_MS);
       }),
   };
 }
@@ -69,11 +82,13 @@ const NO_CACHE: DiskDocumentCache = {
   readVerdict: async () => await Promise.resolve(undefined),
   write: async () => await Promise.resolve(),
   writeVerdict: async () => await Promise.resolve(),
+  readNote: async () => await Promise.resolve(undefined),
+  writeNote: async () => await Promise.resolve(),
   prune: async () => await Promise.resolve(),
 };
 
 async function prepare({ dir, uid }: DocumentCacheOptions): Promise<void> {
-  for (const path of [dir, join(dir, DOCUMENTS), join(dir, VERDICTS)]) await ensurePrivateDir(path, { uid });
+  for (const path of [dir, ...FOLDERS.map((name) => join(dir, name))]) await ensurePrivateDir(path, { uid });
   await tagDirectory(join(dir, 'CACHEDIR.TAG'));
 }
 
