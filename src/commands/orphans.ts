@@ -54,7 +54,7 @@ function orphansOptions(yargs: Argv): Argv {
 
 async function orphans(context: CommandContext, options: OrphansArguments, connection: Connection): Promise<void> {
   const reporter = reporterOf(context, options);
-  const search = await prepareSearch(context, options, connection);
+  const search = { ...(await prepareSearch(context, options, connection)), progress: reporter.progress };
   const judgement = await searchOrphans(search);
   const found = await describeOrphans(judgement, { context, connection, isContentRead: options.identify });
   showOrphans(found, reporter);

@@ -81,13 +81,15 @@ export async function openSession(
 ): Promise<Session> {
   const pool = await lookupUsablePool(connection, options.pool);
   const pathsOf = (any: StoragePool): PoolStatePaths => statePathsOf(context, options, any);
+  const reporter = reporterOf(context, options);
   return {
     connection,
     pool,
     paths: pathsOf(pool),
     pathsOf,
     context,
-    reporter: reporterOf(context, options),
+    reporter,
+    progress: reporter.progress,
     qemuImg: createQemuImgInfo(),
     ownPid: context.pid,
     readClaims: claimsOf(context, options),
@@ -154,8 +156,9 @@ export async function withLock<T>(
       const { clock, signal, version, pid } = context;
       const program = `poolkeeper ${version}`;
       const runId = newRunId(clock.now());
-      const run = { program, runId, pid };
-      const environment = { connection, poolName: pool.name, paths, journal, fetcher, clock, signal, ...run };
+      const { progress } = session.reporter;
+      const tools = { connection, journal, fetcher, clock, progress, signal };
+      const environment = { ...tools, poolName: pool.name, paths, program, runId, pid };
       return await use({ ...session, environment });
     } finally {
       await journal.close();

@@ -52,8 +52,14 @@ async function why(context: CommandContext, options: WhyArguments, connection: C
     graceMs: parseDuration(options.grace, '--grace'),
     minAgeMs: parseDuration(options.minAge, '--min-age'),
   };
-  const readClaims = claimsOf(context, options);
-  const gathered = await gatherUseGraph({ connection, qemuImg: createQemuImgInfo(), ownPid: context.pid, readClaims });
+  const reporter = reporterOf(context, options);
+  const gathered = await gatherUseGraph({
+    connection,
+    qemuImg: createQemuImgInfo(),
+    ownPid: context.pid,
+    readClaims: claimsOf(context, options),
+    progress: reporter.progress,
+  });
   const subject = await findSubject(options, gathered, connection);
   const { node, seen } = subject;
   const pool = gathered.pools.find(({ name }) => name === seen?.volume.pool);
@@ -64,7 +70,7 @@ async function why(context: CommandContext, options: WhyArguments, connection: C
   const graph = withNode(gathered.graph, subject);
   const explanation = explain(node, sweepView({ ...gathered, graph }, { view, elsewhere, policy }));
   const record = seen === undefined ? undefined : view?.records.get(seen.volume.name);
-  showWhy({ node, volume: seen?.volume, record, explanation }, reporterOf(context, options));
+  showWhy({ node, volume: seen?.volume, record, explanation }, reporter);
 }
 
 async function findSubject(

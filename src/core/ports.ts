@@ -31,6 +31,19 @@ export interface ImageSink {
   abort(): Promise<void>;
 }
 
+/** Shows people how far long work is. No result depends on it. */
+export interface Progress {
+  /** Begins a piece of work: one with a known number of bytes, or one whose end cannot be foreseen. */
+  start(label: string, totalBytes?: bigint): ProgressTask;
+}
+
+/** One piece of long work; it must be ended, however the work went. */
+export interface ProgressTask {
+  /** How many bytes are done by now; falls back when the work begins anew. */
+  reach(this: void, bytes: bigint): void;
+  end(this: void): void;
+}
+
 /** Says when now is. The only clock that plans see. */
 export interface Clock {
   /** Milliseconds since the epoch. */

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { identityText } from '../core/identity.ts';
+import type { ProgressTask } from '../core/ports.ts';
+import { track } from '../core/track.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { saysNoVolume } from '../core/sync-plan.ts';
 import type { WantedImage } from '../core/selection.ts';
@@ -44,7 +46,9 @@ export async function adoptImage(adoption: Adoption, environment: Environment): 
 
 async function checkContent(image: WantedImage, volumeName: string, environment: Environment): Promise<void> {
   const { identity, sizeBytes, digest } = image;
-  const { hex, head } = await readContent(volumeName, image, environment);
+  const work = { label: `check ${identityText(identity)}`, totalBytes: sizeBytes };
+  const read = (task: ProgressTask) => readContent({ volumeName, task }, image, environment);
+  const { hex, head } = await track(environment.progress, work, read);
   if (hex !== digest.hex) {
     throw new IntegrityError(`the content of volume '${volumeName}' is not what the source describes`, {
       expected: digest.hex,
@@ -57,7 +61,7 @@ async function checkContent(image: WantedImage, volumeName: string, environment:
 
 /** The first bytes of a volume and the digest of all; it is the empty string as soon as there are more than there should be. */
 async function readContent(
-  volumeName: string,
+  { volumeName, task }: { readonly volumeName: string; readonly task: ProgressTask },
   { digest, sizeBytes }: WantedImage,
   { connection, poolName, signal }: Environment,
 ): Promise<{ readonly hex: string; readonly head: Uint8Array }> {
@@ -66,6 +70,7 @@ async function readContent(
   for await (const chunk of downloadVolume(connection, poolName, volumeName)) {
     signal.throwIfAborted();
     bytes += BigInt(chunk.length);
+    task.reach(bytes);
     if (bytes > sizeBytes) break;
     if (head.length < DOWNLOAD_HEAD_BYTES) head = Buffer.concat([head, chunk]);
     hash.update(chunk);

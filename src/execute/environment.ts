@@ -1,6 +1,6 @@
 import { identityText } from '../core/identity.ts';
 import { type ImageStatus, wayTo } from '../core/lifecycle.ts';
-import type { Clock, Fetcher } from '../core/ports.ts';
+import type { Clock, Fetcher, Progress } from '../core/ports.ts';
 import type { ImageRecord, RecordTimes } from '../core/record.ts';
 import { IntegrityError } from '../errors.ts';
 import type { Connection } from '../libvirt/connection.ts';
@@ -16,6 +16,7 @@ export interface Environment {
   readonly journal: Journal;
   readonly fetcher: Fetcher;
   readonly clock: Clock;
+  readonly progress: Progress;
   readonly signal: AbortSignal;
   /** The name and version of this program, for records. */
   readonly program: string;

@@ -1,4 +1,7 @@
 import { isSameDigest, type PartialImage } from '../core/partial-image.ts';
+import type { ProgressTask } from '../core/ports.ts';
+import { identityText } from '../core/identity.ts';
+import { track } from '../core/track.ts';
 import type { ImageRecord } from '../core/record.ts';
 import type { WantedImage } from '../core/selection.ts';
 import { InUseError, IntegrityError, NoSpaceError, TrustError } from '../errors.ts';
@@ -50,7 +53,10 @@ export async function fetchImage(fetch: Fetch, environment: Environment): Promis
   const volume = new ArrivingVolume({ image, volumeName, partial, intentId }, environment);
   let transferred: TransferredImage;
   try {
-    transferred = await transferPatiently(fetch, volume, environment);
+    const work = { label: identityText(identity), totalBytes: image.sizeBytes };
+    transferred = await track(environment.progress, work, (task) =>
+      transferPatiently(fetch, { volume, task }, environment),
+    );
   } catch (error) {
     const status = statusAfter(error, volume);
     if (status !== 'saving' && volume.exists) await removeUnused(volume, fetch);
@@ -79,13 +85,14 @@ async function removeUnused(volume: ArrivingVolume, fetch: Fetch): Promise<void>
 /** Goes on after libvirtd was restarted; failures of the network have been borne already. */
 async function transferPatiently(
   fetch: Fetch,
-  volume: ArrivingVolume,
+  { volume, task }: { readonly volume: ArrivingVolume; readonly task: ProgressTask },
   environment: Environment,
 ): Promise<TransferredImage> {
   const { retries, sleep, random } = defaultPatience(fetch);
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return await transferImage(transferOf(fetch, volume), { ...environment, retries });
+      const transfer = { ...transferOf(fetch, volume), onProgress: task.reach };
+      return await transferImage(transfer, { ...environment, retries });
     } catch (error) {
       if (!isConnectionLost(error) || attempt >= retries) throw error;
       await sleep(backoffMs(attempt, random), environment.signal);

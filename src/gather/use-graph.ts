@@ -1,4 +1,6 @@
 import { claimReference, type Claims } from '../core/claim.ts';
+import type { Progress } from '../core/ports.ts';
+import { track } from '../core/track.ts';
 import type { Edge, GraphRoot, UseGraph } from '../core/use-graph.ts';
 import type { QemuImgInfo } from '../image-format/qemu-img.ts';
 import type { Connection } from '../libvirt/connection.ts';
@@ -25,6 +27,8 @@ export interface GraphSight {
   readonly ownPid: number | undefined;
   /** Reads leases and pins. Called before libvirt is asked: a lease that has ended by then left its domain to be seen. */
   readClaims(this: void): Promise<Claims>;
+  /** Where to show that it takes long. */
+  readonly progress?: Progress;
 }
 
 /** How images are read, and on which host. */
@@ -55,7 +59,12 @@ const READERS = 16;
  *
  * @throws LibvirtError when domains or pools cannot be listed at all.
  */
-export async function gatherUseGraph({ connection, qemuImg, ownPid, readClaims }: GraphSight): Promise<GatheredGraph> {
+export async function gatherUseGraph(sight: GraphSight): Promise<GatheredGraph> {
+  if (sight.progress === undefined) return gather(sight);
+  return track(sight.progress, { label: 'look at everything that may need an image' }, () => gather(sight));
+}
+
+async function gather({ connection, qemuImg, ownPid, readClaims }: GraphSight): Promise<GatheredGraph> {
   const claims = await readClaims();
   const isLocal = isLocalUri(connection.uri);
   const inventory = await listInventory(connection, isLocal);

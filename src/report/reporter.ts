@@ -1,4 +1,6 @@
+import type { Progress } from '../core/ports.ts';
 import { PoolkeeperError } from '../errors.ts';
+import { LiveArea } from './live-area.ts';
 import { printable } from './printable.ts';
 import { type Style, type Surface, surfaceOf, type TextSink } from './surface.ts';
 
@@ -34,12 +36,15 @@ export interface Reporter {
   warning(message: string, hint?: string): void;
   /** A failure. A known one is a line and a hint; a bug keeps its stack. */
   error(error: unknown): void;
+  /** Shows long work, on a terminal only. */
+  readonly progress: Progress;
 }
 
 /** A reporter for one run. */
 export function createReporter(options: ReporterOptions): Reporter {
-  const { stdout, json, quiet, verbose } = options;
-  const talk = talkOn(options);
+  const { json, quiet, verbose } = options;
+  const { stdout, stderr, progress } = outputsOf(options);
+  const talk = talkOn({ ...options, stderr });
   const writeJson = (messageType: string, fields: Fields): void => {
     stdout.write(`${JSON.stringify({ message_type: messageType, ...fields }, replaceBigInt)}\n`);
   };
@@ -66,8 +71,24 @@ export function createReporter(options: ReporterOptions): Reporter {
       else if (error instanceof PoolkeeperError) talk('error', withCauses(error), error.hint);
       else talk('error', `this is a bug in poolkeeper, please report it\n${stackOf(error)}`);
     },
+    progress,
   };
 }
+
+/** Where to write so that lines about long work stay the last ones; those are for people who look on. */
+function outputsOf({ stdout, stderr, json, quiet, env }: ReporterOptions) {
+  if (json || quiet || stderr.isTTY !== true || env['TERM'] === 'dumb')
+    return { stdout, stderr, progress: NO_PROGRESS };
+  const area = new LiveArea(stderr);
+  return { stdout: stdout.isTTY === true ? above(stdout, area) : stdout, stderr: above(stderr, area), progress: area };
+}
+
+function above(sink: TextSink, area: LiveArea): TextSink {
+  const write = (text: string): void => area.printAbove(() => sink.write(text));
+  return { write, isTTY: true, ...(sink.columns !== undefined && { columns: sink.columns }) };
+}
+
+const NO_PROGRESS: Progress = { start: () => ({ reach: () => undefined, end: () => undefined }) };
 
 /** How each kind of talk looks, and its priority in the journal (sd-daemon(3)): a hint has that of what it is about. */
 const KINDS = {

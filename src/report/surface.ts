@@ -28,7 +28,7 @@ export function surfaceOf(sink: TextSink, env: Readonly<Record<string, string | 
   const isTerminal = sink.isTTY === true;
   const hasColours = isTerminal && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
   return {
-    columns: isTerminal ? (sink.columns ?? USUAL_COLUMNS) : undefined,
+    columns: isTerminal ? sink.columns || USUAL_COLUMNS : undefined,
     paint: (style, text) => (hasColours ? styleText(style, text, { validateStream: false }) : text),
   };
 }

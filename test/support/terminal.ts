@@ -11,8 +11,10 @@ export type Answer = readonly [question: string, answer: string | (() => Promise
 export async function runInTerminal(
   args: readonly string[],
   answers: readonly Answer[],
+  columns = 80,
 ): Promise<{ readonly status: number; readonly output: string }> {
-  const command = [process.execPath, PROGRAM, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
+  const program = [process.execPath, PROGRAM, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
+  const command = `stty cols ${columns} rows 24 && exec ${program}`;
   const child = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
   const closed = once(child, 'close');
   const waiting = [...answers];
