@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import yargs, { type Argv } from 'yargs';
 import { COMMANDS } from './commands/commands.ts';
 import { type CommandContext, STANDARD_INPUT } from './commands/context.ts';
+import { configure } from './commands/configuration.ts';
 import { commonOptions } from './commands/options.ts';
 import { nearNames } from './core/near-names.ts';
 import { CommandExit, EXIT, InterruptedError, PoolkeeperError, UsageError } from './errors.ts';
@@ -61,6 +62,10 @@ function createParser(argv: readonly string[], context: CommandContext): Argv {
     .usage('$0 COMMAND [OPTION…]\n\nKeep a libvirt storage pool in step with published cloud images')
     .parserConfiguration({ 'boolean-negation': false, 'greedy-arrays': false, 'parse-positional-numbers': false })
     .middleware(keepLast, true)
+    .middleware(async (options) => {
+      const command = COMMANDS.find(({ name }) => name === options._[0]);
+      if (command?.isConfigured === true) await configure(options, context, command.own);
+    })
     .strict()
     .updateStrings(COMPLAINTS)
     .version(context.version)

@@ -5,6 +5,10 @@ import type { Verb } from './options.ts';
 /** A command as the command line knows it before it is loaded. */
 export interface Command {
   readonly name: string;
+  /** Whether it goes by the configuration, so that a mistake in it stops the command. */
+  readonly isConfigured: boolean;
+  /** Settings that mean something else to it, and that it only sees as options. */
+  readonly own: readonly string[];
   add(parser: Argv, context: CommandContext): void;
 }
 
@@ -16,11 +20,17 @@ export const COMMANDS: readonly Command[] = [
   command('query [filters..]', 'list the images that are offered to new domains', async (context) =>
     (await import('./query.ts')).queryCommand(context),
   ),
-  command('why <target>', 'show what needs a volume or file, with the evidence', async (context) =>
-    (await import('./why.ts')).whyCommand(context),
+  command(
+    'why <target>',
+    'show what needs a volume or file, with the evidence',
+    async (context) => (await import('./why.ts')).whyCommand(context),
+    { own: ['pool'] },
   ),
-  command('references <files..>', 'print what XML documents of libvirt refer to', async (context) =>
-    (await import('./references.ts')).referencesCommand(context),
+  command(
+    'references <files..>',
+    'print what XML documents of libvirt refer to',
+    async (context) => (await import('./references.ts')).referencesCommand(context),
+    { isConfigured: false },
   ),
   command('gc', 'retire images that the policy does not hold on to, delete what nothing needs', async (context) =>
     (await import('./gc.ts')).gcCommand(context),
@@ -52,16 +62,29 @@ export const COMMANDS: readonly Command[] = [
   command('keyring', 'add or list the keys that sources are verified with', async (context) =>
     (await import('./keyring.ts')).keyringCommand(context),
   ),
+  command(
+    'config',
+    'check the configuration, or show what counts',
+    async (context) => (await import('./config.ts')).configCommand(context),
+    { isConfigured: false },
+  ),
 ];
 
-function command<T>(usage: string, describe: string, load: (context: CommandContext) => Promise<Verb<T>>): Command {
+function command<T>(
+  usage: string,
+  describe: string,
+  load: (context: CommandContext) => Promise<Verb<T>>,
+  { isConfigured = true, own = [] }: Partial<Pick<Command, 'isConfigured' | 'own'>> = {},
+): Command {
   return {
     name: usage.split(' ')[0] ?? usage,
+    isConfigured,
+    own,
     add: (parser, context) => {
       parser.command({
         command: usage,
         describe,
-        builder: async (own: Argv) => (await load(context)).builder(own),
+        builder: async (parent: Argv) => (await load(context)).builder(parent),
         handler: async (options) => (await load(context)).handler(options),
       });
     },

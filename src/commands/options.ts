@@ -1,4 +1,5 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
+import type { ConfiguredArguments } from './configuration.ts';
 
 /** A command without its name: its options, and what it does. */
 export interface Verb<T> {
@@ -9,6 +10,11 @@ export interface Verb<T> {
 /** Options that every command has. */
 export function commonOptions<T>(yargs: Argv<T>) {
   return yargs
+    .option('config', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'configuration to read; else POOLKEEPER_CONFIG, else /etc/poolkeeper/config.yaml',
+    })
     .option('connect', {
       alias: 'c',
       type: 'string',
@@ -28,7 +34,7 @@ export function poolOptions<T>(yargs: Argv<T>) {
   return yargs.option('pool', {
     type: 'string',
     requiresArg: true,
-    default: 'uvtool',
+    defaultDescription: 'uvtool',
     describe: 'storage pool that holds the images',
   });
 }
@@ -67,13 +73,13 @@ export function sweepOptions<T>(yargs: Argv<T>) {
   return massRemovalOption(yargs).option('min-age', {
     type: 'string',
     requiresArg: true,
-    default: '2h',
+    defaultDescription: '2h',
     describe: 'keep volumes younger than this',
   });
 }
 
 /** The values that `commonOptions` yields. */
-export interface CommonArguments {
+export interface CommonArguments extends ConfiguredArguments {
   readonly connect: string | undefined;
   readonly stateDir: string | undefined;
   readonly metadataDir: string | undefined;

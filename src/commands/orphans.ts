@@ -16,6 +16,8 @@ import { activePool, pathsOfPool, type PoolsArguments } from './pools.ts';
 import { claimsOf, reporterOf, withConnection } from './session.ts';
 
 interface OrphansArguments extends PoolsArguments {
+  /** What counts without the option. */
+  readonly pool: string;
   readonly pools: readonly string[] | undefined;
   readonly allPools: boolean;
   readonly delete: boolean;
@@ -76,7 +78,7 @@ async function prepareSearch(
     throw new UsageError('--pool and --all-pools exclude each other');
   const minAgeMs = parseDuration(options.minAge, '--min-age');
   const all = await listPools(connection);
-  const names = new Set(options.pools ?? ['uvtool']);
+  const names = new Set(options.pools ?? [options.pool]);
   const pools = options.allPools
     ? all.filter(({ isActive }) => isActive)
     : [...names].map((name) => activePool(all, name));

@@ -1,12 +1,10 @@
+import { DEFAULT_POOL } from '../config/settings.ts';
 import { LibvirtError } from '../errors.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import { type PoolStatePaths, poolStatePaths } from '../state/paths.ts';
 import type { CommandContext } from './context.ts';
 import type { CommonArguments } from './options.ts';
 import { stateDirOf } from './session.ts';
-
-/** The pool whose metadata files are uvtool's. */
-const UVTOOL_POOL = 'uvtool';
 
 /** The pool of a name, of whatever type. @throws LibvirtError when there is none, or when it is not active. */
 export function activePool(pools: readonly StoragePool[], name: string): StoragePool {
@@ -35,7 +33,9 @@ export function pathsOfPool(
   context: CommandContext,
   { options, isOnlyPool }: { readonly options: PoolsArguments; readonly isOnlyPool: boolean },
 ): PoolStatePaths {
-  const { metadataDir } = options;
-  const isMeant = metadataDir !== undefined && (isOnlyPool || pool.name === UVTOOL_POOL);
+  const { metadataDir, effective } = options;
+  const isConfigured = effective?.get('metadata-dir')?.origin.kind === 'file';
+  const isUsual = pool.name === (effective?.get('pool')?.value ?? DEFAULT_POOL);
+  const isMeant = metadataDir !== undefined && (isUsual || (isOnlyPool && !isConfigured));
   return poolStatePaths({ stateDir: stateDirOf(context, options), pool, ...(isMeant ? { metadataDir } : {}) });
 }

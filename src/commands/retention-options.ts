@@ -2,9 +2,10 @@ import type { Argv } from 'yargs';
 import { parseBytes } from '../core/byte-size.ts';
 import { parseDuration } from '../core/duration.ts';
 import type { CollectionPolicy, RetentionPolicy } from '../core/retention.ts';
+import { assertWholeNumber } from '../core/whole-number.ts';
+import { GONE_CHOICES, MOST_VERSIONS } from '../config/settings.ts';
 import { UsageError } from '../errors.ts';
 import { sweepOptions } from './options.ts';
-import { positiveNumber } from './session.ts';
 
 /** The values that `retentionOptions` yields. */
 export interface RetentionArguments {
@@ -17,9 +18,6 @@ export interface RetentionArguments {
   readonly allowMassRemoval: boolean;
 }
 
-/** More than any product ever has. */
-const MOST_VERSIONS = 1000;
-
 /** Options of commands that collect garbage. */
 export function retentionOptions<T>(yargs: Argv<T>) {
   const text = { type: 'string', requiresArg: true } as const;
@@ -27,16 +25,16 @@ export function retentionOptions<T>(yargs: Argv<T>) {
     .option('keep-versions', {
       type: 'number',
       requiresArg: true,
-      default: 1,
+      defaultDescription: '1',
       describe: 'newest versions of each product to hold',
     })
-    .option('grace', { ...text, default: '2h', describe: 'keep volumes that were needed within this time' })
+    .option('grace', { ...text, defaultDescription: '2h', describe: 'keep volumes that were needed within this time' })
     .option('unused-for', { ...text, describe: 'also drop older versions that nothing needed for so long' })
     .option('max-size', { ...text, describe: 'over it, drop older versions that were used longest ago, down to 80 %' })
     .option('gone', {
       ...text,
-      choices: ['keep', 'drop-when-unused'] as const,
-      default: 'keep' as const,
+      choices: GONE_CHOICES,
+      defaultDescription: 'keep',
       describe: 'products that left the source or the filters',
     });
 }
@@ -51,7 +49,7 @@ export function collectionPolicy(options: RetentionArguments): CollectionPolicy 
       hint: `'poolkeeper purge' empties a pool`,
     });
   }
-  const keepVersions = positiveNumber(options.keepVersions, '--keep-versions', MOST_VERSIONS);
+  const keepVersions = assertWholeNumber(options.keepVersions, '--keep-versions', 1, MOST_VERSIONS);
   return {
     graceMs: parseDuration(options.grace, '--grace'),
     minAgeMs: parseDuration(options.minAge, '--min-age'),

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Claims } from '../core/claim.ts';
 import type { Fetcher } from '../core/ports.ts';
-import { IntegrityError, LibvirtError, TrustError, UsageError } from '../errors.ts';
+import { IntegrityError, LibvirtError, TrustError } from '../errors.ts';
 import type { Environment } from '../execute/environment.ts';
 import type { PoolToJudge } from '../gather/judge-pool.ts';
 import { readStateClaims } from '../gather/claim-roots.ts';
@@ -47,11 +47,11 @@ export function reporterOf(context: CommandContext, options: CommonArguments): R
   return createReporter({ ...context, ...options });
 }
 
-export function stateDirOf({ env, uid }: CommandContext, { stateDir }: CommonArguments): string {
+export function stateDirOf({ env, uid }: CommandContext, { stateDir }: Pick<CommonArguments, 'stateDir'>): string {
   return stateDir ?? defaultStateDir(env, uid);
 }
 
-export function cacheDirOf({ env, uid }: CommandContext, { cacheDir }: CommonArguments): string {
+export function cacheDirOf({ env, uid }: CommandContext, { cacheDir }: Pick<CommonArguments, 'cacheDir'>): string {
   return cacheDir ?? defaultCacheDir(env, uid);
 }
 
@@ -200,10 +200,4 @@ export function rejectKeyring(path: string): (cause: unknown) => never {
 /** Where keys that the administrator added are kept. */
 export function keyringPathOf(context: CommandContext, options: CommonArguments): string {
   return join(stateDirOf(context, options), 'keyring.asc');
-}
-
-/** @throws UsageError unless the value is a whole number from 1 to `most`. */
-export function positiveNumber(value: number, option: string, most: number): number {
-  if (Number.isSafeInteger(value) && value >= 1 && value <= most) return value;
-  throw new UsageError(`${option} must be a whole number from 1 to ${most}`);
 }

@@ -2,6 +2,8 @@ import type { Argv } from 'yargs';
 import type { Fetcher } from '../core/ports.ts';
 import type { CollectionPolicy } from '../core/retention.ts';
 import { productsOf } from '../core/selection.ts';
+import { assertWholeNumber } from '../core/whole-number.ts';
+import { MOST_JOBS } from '../config/settings.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
 import { listVolumes } from '../libvirt/volume.ts';
 import { showRetirements, showRun } from '../report/retention-report.ts';
@@ -15,15 +17,7 @@ import { changeOptions, type PoolArguments, poolOptions, type Verb } from './opt
 import { type ReadSource, readSource, rememberSource, type SourceArguments } from './read-source.ts';
 import { repairState } from './repair-state.ts';
 import { collectionPolicy, type RetentionArguments, retentionOptions } from './retention-options.ts';
-import {
-  fetcherOf,
-  type LockedSession,
-  openSession,
-  positiveNumber,
-  type Session,
-  withConnection,
-  withLock,
-} from './session.ts';
+import { fetcherOf, type LockedSession, openSession, type Session, withConnection, withLock } from './session.ts';
 import { finish } from './sync-result.ts';
 import { executeRound, planRound, repeatOutdated, type RoundPolicy, showLeftAlone } from './sync-round.ts';
 import { collect, type CollectionScope, countWaiting, planCollection, type Swept } from './sweep-pool.ts';
@@ -35,9 +29,6 @@ interface SyncArguments extends SourceArguments, PoolArguments, RetentionArgumen
   readonly noGc: boolean;
   readonly dryRun: boolean;
 }
-
-/** Each job has a connection to libvirt, of which libvirtd accepts some tens. */
-const MOST_JOBS = 16;
 
 /** `sync [FILTER…]`: brings the pool in step with a source. */
 export function syncCommand(context: CommandContext): Verb<SyncArguments> {
@@ -81,7 +72,7 @@ function syncOptions(yargs: Argv): Argv {
       alias: 'j',
       type: 'number',
       requiresArg: true,
-      default: 2,
+      defaultDescription: '2',
       describe: 'images to fetch at the same time',
     })
     .option('no-gc', { type: 'boolean', default: false, describe: 'delete nothing' });
@@ -92,7 +83,7 @@ async function runSync(context: CommandContext, options: SyncArguments): Promise
   const policy = {
     collection,
     keepVersions: collection.retention.policy.keepVersions,
-    jobs: positiveNumber(options.jobs, '--jobs', MOST_JOBS),
+    jobs: assertWholeNumber(options.jobs, '--jobs', 1, MOST_JOBS),
     transfer: transferPolicy(options, context),
   };
   const fetcher = fetcherOf(context, policy.transfer);

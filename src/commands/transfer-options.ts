@@ -1,6 +1,8 @@
 import type { Argv } from 'yargs';
 import { parseBytes } from '../core/byte-size.ts';
 import { parseDuration } from '../core/duration.ts';
+import { assertWholeNumber } from '../core/whole-number.ts';
+import { MOST_RETRIES } from '../config/settings.ts';
 import { UsageError } from '../errors.ts';
 import { resolveSource } from '../simplestreams/source.ts';
 import type { CommandContext } from './context.ts';
@@ -34,13 +36,13 @@ export function transferOptions<T>(yargs: Argv<T>) {
     .option('retries', {
       type: 'number',
       requiresArg: true,
-      default: 4,
+      defaultDescription: '4',
       describe: 'how often to try again what may pass',
     })
     .option('stall-timeout', {
       type: 'string',
       requiresArg: true,
-      default: '60s',
+      defaultDescription: '60s',
       describe: 'give a connection up that is silent for this long',
     })
     .option('no-resume', { type: 'boolean', default: false, describe: 'fetch unfinished images from their first byte' })
@@ -54,7 +56,7 @@ export function transferOptions<T>(yargs: Argv<T>) {
     .option('reserve', {
       type: 'string',
       requiresArg: true,
-      default: '0',
+      defaultDescription: '0',
       describe: 'space to keep free in the pool, such as 10G',
     });
 }
@@ -62,7 +64,7 @@ export function transferOptions<T>(yargs: Argv<T>) {
 /** @throws UsageError naming the option that does not make sense. */
 export function transferPolicy(options: TransferArguments, { cwd }: CommandContext): TransferPolicy {
   const { retries, stallTimeout, noResume, mirror, reserve } = options;
-  if (!Number.isSafeInteger(retries) || retries < 0) throw new UsageError('--retries must be a whole number');
+  assertWholeNumber(retries, '--retries', 0, MOST_RETRIES);
   const stallTimeoutMs = parseDuration(stallTimeout, '--stall-timeout');
   if (stallTimeoutMs === 0) throw new UsageError('--stall-timeout must be longer than nothing');
   return {

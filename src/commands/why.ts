@@ -34,7 +34,7 @@ export function whyCommand(context: CommandContext): Verb<WhyArguments> {
 }
 
 function whyOptions(yargs: Argv): Argv {
-  const period = { type: 'string', requiresArg: true, default: '2h' } as const;
+  const period = { type: 'string', requiresArg: true, defaultDescription: '2h' } as const;
   return yargs
     .positional('target', {
       type: 'string',

@@ -263,7 +263,9 @@ export interface RunningProgram {
 
 /** Starts the program as it is installed. A run that a signal ended has status -1. */
 export function startProgram(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): RunningProgram {
-  const environment = { PATH: process.env['PATH'], HOME: cwd, NO_COLOR: '1', ...env };
+  // What the administrator of this machine configured is none of the test's business.
+  const own = { HOME: cwd, NO_COLOR: '1', POOLKEEPER_CONFIG: '/dev/null' };
+  const environment = { PATH: process.env['PATH'], ...own, ...env };
   const child = spawn(process.execPath, [PROGRAM, ...args], {
     cwd,
     env: environment,

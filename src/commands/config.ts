@@ -1,0 +1,96 @@
+import type { Argv, CommandModule } from 'yargs';
+import type { Configuration, SourceSettings } from '../config/configuration.ts';
+import { type EffectiveValue, effectiveSettings, SETTINGS } from '../config/settings.ts';
+import { UsageError } from '../errors.ts';
+import { type ShownSetting, showSettings, showSound } from '../report/config-report.ts';
+import { resolveSource } from '../simplestreams/source.ts';
+import { findConfiguration, mistakeError, soundConfiguration } from './configuration.ts';
+import type { CommandContext } from './context.ts';
+import type { CommonArguments, Verb } from './options.ts';
+import { cacheDirOf, reporterOf, stateDirOf } from './session.ts';
+
+interface CheckArguments extends CommonArguments {
+  readonly file: string | undefined;
+}
+
+/** `config check|show`: looks at the configuration, and changes nothing. */
+export function configCommand(context: CommandContext): Verb<object> {
+  return {
+    builder: (yargs) =>
+      yargs
+        .command(checkCommand(context))
+        .command(showCommand(context))
+        .demandCommand(1, 'name a config command: check or show'),
+    handler: () => undefined,
+  };
+}
+
+function checkCommand(context: CommandContext): CommandModule<object, CheckArguments> {
+  return {
+    command: 'check [file]',
+    describe: 'list everything that is wrong with the configuration',
+    builder: (yargs) =>
+      yargs.positional('file', {
+        type: 'string',
+        describe: 'configuration to check; default: the one that counts',
+      }) as Argv<CheckArguments>,
+    handler: (options) => check(context, options),
+  };
+}
+
+function showCommand(context: CommandContext): CommandModule<object, CommonArguments> {
+  return {
+    command: 'show',
+    describe: 'print every setting, and where it comes from',
+    handler: (options) => show(context, options),
+  };
+}
+
+/** @throws UsageError when there are mistakes, after all of them were shown. */
+async function check(context: CommandContext, options: CheckArguments): Promise<void> {
+  const reporter = reporterOf(context, options);
+  const read = await findConfiguration(options.file ?? options.config, context);
+  if (read === undefined) return showSound(undefined, 0, reporter);
+  const { configuration, mistakes } = read;
+  for (const mistake of mistakes) reporter.error(mistakeError(mistake, configuration.file));
+  if (mistakes.length > 0) throw new UsageError(`${mistakes.length} mistake(s) in ${configuration.file}`);
+  showSound(configuration.file, configuration.sources.length, reporter);
+}
+
+async function show(context: CommandContext, options: CommonArguments): Promise<void> {
+  const configuration = await soundConfiguration(options.config, context);
+  const effective = effectiveSettings({ ...options }, context.env, configuration);
+  const sources = configuration?.sources.flatMap((source) => shownSource(source, configuration));
+  const settings = [...shownSettings(effective, context), ...(sources ?? [])];
+  showSettings(settings, reporterOf(context, options));
+}
+
+/** Directories that depend on the user are shown as they are. */
+function shownSettings(
+  effective: ReadonlyMap<string, EffectiveValue>,
+  context: CommandContext,
+): readonly ShownSetting[] {
+  const places = new Map([
+    ['state-dir', () => stateDirOf(context, { stateDir: undefined })],
+    ['cache-dir', () => cacheDirOf(context, { cacheDir: undefined })],
+  ]);
+  return SETTINGS.flatMap(({ key, section }) => {
+    const found = effective.get(key);
+    if (found === undefined) return [];
+    const value = found.value ?? places.get(key)?.();
+    return [{ key: section === undefined ? key : `${section}.${key}`, value, origin: found.origin }];
+  });
+}
+
+/** Passwords in addresses are not for the screen. */
+function shownSource(source: SourceSettings, { file }: Configuration): readonly ShownSetting[] {
+  const { name, ...settings } = source;
+  return Object.entries(settings).flatMap(([key, placed]): readonly ShownSetting[] => {
+    if (placed === undefined) return [];
+    const isAddress = key === 'url' || key === 'mirrors';
+    const shown = (text: string): string => (isAddress ? resolveSource(text, undefined, '/').display : text);
+    const { value, line } = placed;
+    const values = typeof value === 'number' || typeof value === 'string' ? shown(String(value)) : value.map(shown);
+    return [{ key: `sources.${name}.${key}`, value: values, origin: { kind: 'file', file, line } }];
+  });
+}
