@@ -24,7 +24,7 @@ const STOP_SIGNALS = [
 ] as const;
 
 /** Arguments of which every value counts. */
-const LISTS: ReadonlySet<string> = new Set(['_', '--', 'image', 'words', 'filters', 'files', 'pools', 'mirror']);
+const LISTS: ReadonlySet<string> = new Set(['_', '--', 'image', 'words', 'filters', 'files', 'pools', 'mirror', 'tag']);
 
 /** Runs the command that the process was started with and sets its exit status. */
 export async function main(): Promise<void> {

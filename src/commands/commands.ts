@@ -50,6 +50,9 @@ export const COMMANDS: readonly Command[] = [
   command('orphans', 'list volumes that nothing needs, whoever made them', async (context) =>
     (await import('./orphans.ts')).orphansCommand(context),
   ),
+  command('import <file>', 'bring an image of your own into the pool', async (context) =>
+    (await import('./import.ts')).importCommand(context),
+  ),
   command('clone <words..>', 'make a volume that stands on an image', async (context) =>
     (await import('./clone.ts')).cloneCommand(context),
   ),

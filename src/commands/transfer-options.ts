@@ -7,31 +7,39 @@ import { UsageError } from '../errors.ts';
 import { resolveSource } from '../simplestreams/source.ts';
 import type { CommandContext } from './context.ts';
 
-/** The values that `transferOptions` yields. */
-export interface TransferArguments {
+/** The values that `patienceOptions` yields. */
+export interface PatienceArguments {
   readonly retries: number;
   readonly stallTimeout: string;
-  readonly noResume: boolean;
-  readonly mirror: readonly string[];
   readonly reserve: string;
 }
 
-/** How images are to be brought, with every value checked. */
-export interface TransferPolicy {
+/** The values that `transferOptions` yields. */
+export interface TransferArguments extends PatienceArguments {
+  readonly noResume: boolean;
+  readonly mirror: readonly string[];
+}
+
+/** How patiently bytes are to be brought, and into how much room, with every value checked. */
+export interface Patience {
   /** Tries after the first one, for what may pass. */
   readonly retries: number;
   /** The longest silence within a body. */
   readonly stallTimeoutMs: number;
-  /** Whether to go on with what an interrupted run left. */
-  readonly resumes: boolean;
-  /** Where else the items of the source are, in the order in which they are tried. */
-  readonly mirrors: readonly URL[];
   /** What has to stay free in the pool. */
   readonly reserveBytes: bigint;
 }
 
-/** Options of commands that bring images. */
-export function transferOptions<T>(yargs: Argv<T>) {
+/** How images of a source are to be brought, with every value checked. */
+export interface TransferPolicy extends Patience {
+  /** Whether to go on with what an interrupted run left. */
+  readonly resumes: boolean;
+  /** Where else the items of the source are, in the order in which they are tried. */
+  readonly mirrors: readonly URL[];
+}
+
+/** Options of commands that bring bytes. */
+export function patienceOptions<T>(yargs: Argv<T>) {
   return yargs
     .option('retries', {
       type: 'number',
@@ -45,14 +53,6 @@ export function transferOptions<T>(yargs: Argv<T>) {
       defaultDescription: '60s',
       describe: 'give a connection up that is silent for this long',
     })
-    .option('no-resume', { type: 'boolean', default: false, describe: 'fetch unfinished images from their first byte' })
-    .option('mirror', {
-      type: 'string',
-      array: true,
-      requiresArg: true,
-      default: [],
-      describe: 'take images from here if the source does not have them; may be repeated',
-    })
     .option('reserve', {
       type: 'string',
       requiresArg: true,
@@ -61,17 +61,33 @@ export function transferOptions<T>(yargs: Argv<T>) {
     });
 }
 
+/** Options of commands that bring the images of a source. */
+export function transferOptions<T>(yargs: Argv<T>) {
+  return patienceOptions(yargs)
+    .option('no-resume', { type: 'boolean', default: false, describe: 'fetch unfinished images from their first byte' })
+    .option('mirror', {
+      type: 'string',
+      array: true,
+      requiresArg: true,
+      default: [],
+      describe: 'take images from here if the source does not have them; may be repeated',
+    });
+}
+
 /** @throws UsageError naming the option that does not make sense. */
 export function transferPolicy(options: TransferArguments, { cwd }: CommandContext): TransferPolicy {
-  const { retries, stallTimeout, noResume, mirror, reserve } = options;
+  const { noResume, mirror } = options;
+  return {
+    ...patience(options),
+    resumes: !noResume,
+    mirrors: mirror.map((address) => resolveSource(address, undefined, cwd).base),
+  };
+}
+
+/** @throws UsageError naming the option that does not make sense. */
+export function patience({ retries, stallTimeout, reserve }: PatienceArguments): Patience {
   assertWholeNumber(retries, '--retries', 0, MOST_RETRIES);
   const stallTimeoutMs = parseDuration(stallTimeout, '--stall-timeout');
   if (stallTimeoutMs === 0) throw new UsageError('--stall-timeout must be longer than nothing');
-  return {
-    retries,
-    stallTimeoutMs,
-    resumes: !noResume,
-    mirrors: mirror.map((address) => resolveSource(address, undefined, cwd).base),
-    reserveBytes: parseBytes(reserve, '--reserve'),
-  };
+  return { retries, stallTimeoutMs, reserveBytes: parseBytes(reserve, '--reserve') };
 }

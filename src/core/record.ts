@@ -17,6 +17,8 @@ export interface Provenance {
   readonly itemPath: string | undefined;
   readonly sizeBytes: bigint | undefined;
   readonly digest: Digest | undefined;
+  /** The checksum of what came, where the volume holds something else: what was unpacked or converted. */
+  readonly deliveredDigest?: Digest | undefined;
   /** Fingerprint of the key that signed the product data. `undefined`: not authenticated. */
   readonly signer: string | undefined;
   /** Which program brought the image. */

@@ -2,12 +2,12 @@ import { type PartialImage, progressNotes, type Validators } from '../core/parti
 import type { ImageSink } from '../core/ports.ts';
 import type { WantedImage } from '../core/selection.ts';
 import { checkDownloadedHeader } from '../image-format/download-check.ts';
-import { isNoStorageVolume } from '../libvirt/error-codes.ts';
 import { downloadVolume } from '../libvirt/stream.ts';
-import { createVolume, deleteVolume, volumeXml } from '../libvirt/volume.ts';
+import { createVolume, volumeXml } from '../libvirt/volume.ts';
 import type { HeldPart, SinkStart } from '../transfer/image-transfer.ts';
 import { openCheckpointedUpload } from './checkpointed-upload.ts';
 import type { Environment } from './environment.ts';
+import { removeOwnVolume } from './own-volume.ts';
 
 /** Which image is on its way into which volume. */
 export interface Arrival {
@@ -70,12 +70,7 @@ export class ArrivingVolume {
 
   /** Removes the volume. Nothing may use it. */
   async remove(): Promise<void> {
-    const { connection, poolName } = this.#environment;
-    try {
-      await deleteVolume(connection, poolName, this.#arrival.volumeName);
-    } catch (error) {
-      if (!isNoStorageVolume(error)) throw error;
-    }
+    await removeOwnVolume(this.#environment, this.#arrival.volumeName);
   }
 
   async #note(held: Validators & { readonly bytes: bigint }): Promise<void> {

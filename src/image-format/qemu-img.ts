@@ -28,6 +28,25 @@ export function createQemuImgInfo({ command = 'qemu-img', timeoutMs = 10_000 }: 
   };
 }
 
+/** A file to convert, and where to. */
+export interface Conversion {
+  readonly path: string;
+  readonly format: string;
+  readonly target: string;
+  readonly signal: AbortSignal;
+}
+
+/** Makes a qcow2 file of an image on this host. @throws FailureError when qemu-img is missing or fails. */
+export function convertToQcow2({ path, format, target, signal }: Conversion): Promise<void> {
+  const args = ['convert', '-f', format, '-O', 'qcow2', path, target];
+  return new Promise((resolve, reject) => {
+    execFile('qemu-img', args, { signal, killSignal: 'SIGKILL' }, (error) => {
+      if (error === null) resolve();
+      else reject(signal.aborted ? signal.reason : failure(error, path));
+    });
+  });
+}
+
 function run(command: string, args: readonly string[], about: { path: string; timeoutMs: number }): Promise<string> {
   const limits = { timeout: about.timeoutMs, killSignal: 'SIGKILL', maxBuffer: MAX_OUTPUT_BYTES } as const;
   return new Promise((resolve, reject) => {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { decodeMetadataName, encodeMetadataName, type Identity } from '../core/identity.ts';
 import { IMAGE_STATUSES, type ImageStatus } from '../core/lifecycle.ts';
 import {
+  type Digest,
   IMAGE_TYPES,
   type ImageRecord,
   type ImageTraits,
@@ -129,9 +130,14 @@ function decodeProvenance(object: JsonObject): Provenance {
     itemPath: optionalStringField(object, 'itemPath'),
     sizeBytes: optionalBytesField(object, 'sizeBytes'),
     digest: optionalDigestField(object, 'digest'),
+    ...decodeDelivered(optionalDigestField(object, 'deliveredDigest')),
     signer: optionalStringField(object, 'signer'),
     broughtBy: stringField(object, 'broughtBy'),
   };
+}
+
+function decodeDelivered(deliveredDigest: Digest | undefined): Pick<Provenance, 'deliveredDigest'> {
+  return deliveredDigest === undefined ? {} : { deliveredDigest };
 }
 
 function decodeTimes(object: JsonObject): RecordTimes {

@@ -13,8 +13,11 @@ export class RestartNeeded extends SourceError {}
 /** One image on one server, and how the transfer of it stands. */
 export interface ImageStream {
   readonly url: URL;
-  readonly sizeBytes: bigint;
+  /** `undefined`: not known before the server tells, if it does. */
+  readonly sizeBytes: bigint | undefined;
   readonly bypassCaches: boolean;
+  /** Whether a checksum guards the content, so that the way it comes need not be encrypted. */
+  readonly hasDigest: boolean;
   readonly fetcher: Fetcher;
   readonly signal: AbortSignal | undefined;
   readonly patience: Patience;
@@ -32,6 +35,8 @@ interface Endurance {
 export interface Reception {
   receivedBytes: bigint;
   resumedAtBytes: bigint;
+  /** How long the whole image is, as far as that is known. */
+  totalBytes: bigint | undefined;
   /** The address that answered, and its validators. */
   answered: { readonly url: URL; readonly headers: Headers } | undefined;
 }
@@ -57,17 +62,21 @@ export async function* imageBytes(stream: ImageStream, reception: Reception): As
       return;
     } catch (error) {
       if (!(error instanceof SourceError) || stream.signal?.aborted === true) throw error;
-      if (reception.receivedBytes >= stream.sizeBytes) return;
+      if (hasAll(reception)) return;
       await endure(stream, reception, error);
     }
   }
 }
 
+function hasAll({ receivedBytes, totalBytes }: Reception): boolean {
+  return totalBytes !== undefined && receivedBytes >= totalBytes;
+}
+
 async function openResponse(stream: ImageStream, reception: Reception): Promise<FetchResponse> {
   const response = await fetchFrom(stream, reception);
   try {
-    if (reception.receivedBytes === 0n) assertWholeImage(response, stream);
-    else assertContinuation(response, stream, reception);
+    if (reception.receivedBytes === 0n) reception.totalBytes = assertWholeImage(response, stream);
+    else assertContinuation(response, reception);
   } catch (error) {
     response.discard();
     throw error;
@@ -77,14 +86,13 @@ async function openResponse(stream: ImageStream, reception: Reception): Promise<
 }
 
 function fetchFrom(stream: ImageStream, reception: Reception): Promise<FetchResponse> {
-  const { url, fetcher, signal } = stream;
+  const { url, fetcher, signal, hasDigest } = stream;
   const headers = {
     'accept-encoding': 'identity',
     ...(stream.bypassCaches ? { 'cache-control': 'no-cache' } : {}),
     ...continuation(reception),
   };
-  // The digest guards the content, so the way it comes need not be encrypted.
-  const request = { headers, allowInsecureRedirect: true };
+  const request = { headers, allowInsecureRedirect: hasDigest };
   return fetcher.fetch(url, signal === undefined ? request : { ...request, signal });
 }
 
@@ -95,20 +103,28 @@ function continuation({ receivedBytes, answered }: Reception): Headers {
   return { range: `bytes=${receivedBytes}-`, 'if-range': validator };
 }
 
-function assertWholeImage(response: FetchResponse, { sizeBytes }: ImageStream): void {
+/** @returns how long the image is, if the stream or the server tells. */
+function assertWholeImage(response: FetchResponse, { sizeBytes }: ImageStream): bigint | undefined {
   assertStatus(response, 200);
   assertIdentity(response);
   const announced = parseContentLength(response.headers['content-length']);
-  if (announced !== undefined && announced !== sizeBytes) throw wrongSize(response.url, sizeBytes, announced);
+  if (announced === undefined || sizeBytes === undefined) return sizeBytes ?? announced;
+  if (announced !== sizeBytes) throw wrongSize(response.url, sizeBytes, announced);
+  return sizeBytes;
 }
 
-function assertContinuation(response: FetchResponse, { sizeBytes }: ImageStream, reception: Reception): void {
+function assertContinuation(response: FetchResponse, reception: Reception): void {
+  const { totalBytes } = reception;
   const address = publicAddress(response.url);
   if ([200, 412, 416].includes(response.status)) throw new RestartNeeded(`cannot continue ${address}: it has changed`);
   assertStatus(response, 206);
   assertIdentity(response);
   const range = parseContentRange(response.headers['content-range']);
-  const isRest = range?.first === reception.receivedBytes && range.last === sizeBytes - 1n && range.total === sizeBytes;
+  const isRest =
+    totalBytes !== undefined &&
+    range?.first === reception.receivedBytes &&
+    range.last === totalBytes - 1n &&
+    range.total === totalBytes;
   const etag = response.headers['etag'];
   const isSame = etag === undefined || etag === reception.answered?.headers['etag'];
   if (!isRest || !isSame) throw new RestartNeeded(`cannot continue ${address}: it offers something else`);

@@ -94,6 +94,7 @@ async function transferFrom(url: URL, job: ImageTransfer, context: TransferConte
     url,
     sizeBytes: job.sizeBytes,
     bypassCaches: job.bypassCaches ?? false,
+    hasDigest: true,
     fetcher: context.fetcher,
     signal: context.signal,
     patience: defaultPatience(context),
@@ -117,7 +118,7 @@ async function transferOnce(
   job: ImageTransfer,
   held: HeldPart | undefined,
 ): Promise<TransferredImage | 'restart'> {
-  const reception = receptionBehind(held, stream.url);
+  const reception = receptionBehind(held, stream.url, job.sizeBytes);
   const writer = new ImageWriter({
     algorithm: job.digest.algorithm,
     headBytes: Math.min(job.headBytes, SLAB_BYTES, Number(job.sizeBytes)),
@@ -141,14 +142,15 @@ async function transferOnce(
 }
 
 /** What was held counts as received under the validators of that time, so that the stream continues it like a break. */
-function receptionBehind(held: HeldPart | undefined, url: URL): Reception {
-  if (held === undefined) return { receivedBytes: 0n, resumedAtBytes: 0n, answered: undefined };
+function receptionBehind(held: HeldPart | undefined, url: URL, totalBytes: bigint): Reception {
+  const nothing = { receivedBytes: 0n, resumedAtBytes: 0n, totalBytes, answered: undefined };
+  if (held === undefined) return nothing;
   const { bytes, etag, lastModified } = held;
   const headers = {
     ...(etag === undefined ? {} : { etag }),
     ...(lastModified === undefined ? {} : { 'last-modified': lastModified }),
   };
-  return { receivedBytes: bytes, resumedAtBytes: 0n, answered: { url, headers } };
+  return { ...nothing, receivedBytes: bytes, answered: { url, headers } };
 }
 
 function validatorsOf(headers: Headers | undefined): Validators {

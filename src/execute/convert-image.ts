@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto';
+import { formatBytes } from '../core/byte-size.ts';
+import type { Digest, ImageType } from '../core/record.ts';
+import { LibvirtError, NoSpaceError, TrustError } from '../errors.ts';
+import { checkDownloadedHeader, DOWNLOAD_HEAD_BYTES } from '../image-format/download-check.ts';
+import { checkImportedCapacity } from '../image-format/import-check.ts';
+import { downloadVolume } from '../libvirt/stream.ts';
+import { poolSpace, refreshPool } from '../libvirt/storage-pool.ts';
+import { createVolumeFrom, lookupVolume, type Volume, volumeXml } from '../libvirt/volume.ts';
+import type { Environment } from './environment.ts';
+import type { Received } from './receive-image.ts';
+
+/** An image that waits to be converted. */
+export interface Conversion {
+  /** For messages. */
+  readonly name: string;
+  readonly type: ImageType;
+  readonly received: Received;
+  /** The volume to make of it. */
+  readonly volumeName: string;
+}
+
+/** What lies in a volume. */
+export interface Content {
+  readonly sizeBytes: bigint;
+  readonly digest: Digest;
+}
+
+/**
+ * Makes a qcow2 volume of an image that lies in another one, by way of libvirt, and reads it through. It is not stopped
+ * half-way: libvirt would go on all the same.
+ *
+ * @throws TrustError, NoSpaceError, LibvirtError; half of the volume may be there then.
+ */
+export async function convertImage(conversion: Conversion, environment: Environment): Promise<Content> {
+  const { connection, poolName } = environment;
+  const { received, name, type } = conversion;
+  // Only now libvirt learns how large the image is, and of which format.
+  await refreshPool(connection, poolName);
+  const source = await lookupVolume(connection, poolName, received.volumeName);
+  assertSameFormat(source, conversion);
+  checkImportedCapacity(source.capacityBytes, { name, type, sizeBytes: received.sizeBytes });
+  await convert(source, conversion, environment);
+  const { head, ...content } = await readThrough(conversion.volumeName, environment);
+  checkDownloadedHeader(head, { name, sizeBytes: content.sizeBytes });
+  return content;
+}
+
+/** libvirt tells qemu-img the format that it found itself: it must be the one that was checked. */
+function assertSameFormat({ format = 'unknown' }: Volume, { received, name }: Conversion): void {
+  if (format === received.found) return;
+  throw new TrustError(`image '${name}' looks like ${received.found} here, and like ${format} to libvirt`, {
+    hint: 'make a qcow2 image of it where it comes from, with qemu-img convert -O qcow2',
+  });
+}
+
+async function convert(source: Volume, { volumeName, name }: Conversion, environment: Environment): Promise<void> {
+  const { connection, poolName } = environment;
+  const { capacityBytes } = source;
+  const { availableBytes } = await poolSpace(connection, poolName);
+  const xml = volumeXml({ name: volumeName, capacityBytes, allocationBytes: 0n, format: 'qcow2' });
+  try {
+    await createVolumeFrom(connection, poolName, xml, { pool: poolName, name: source.name });
+  } catch (cause) {
+    // libvirt only passes on what qemu-img printed, which is no reason to go by; the room is.
+    if (!(cause instanceof LibvirtError) || availableBytes >= capacityBytes) throw cause;
+    const room = `up to ${formatBytes(capacityBytes)} were needed, and ${formatBytes(availableBytes)} were free`;
+    throw new NoSpaceError(`cannot convert image '${name}' to qcow2: ${room}`, {
+      cause,
+      hint: 'free some space where the storage pool is',
+    });
+  }
+}
+
+async function readThrough(
+  volumeName: string,
+  { connection, poolName, signal }: Environment,
+): Promise<Content & { readonly head: Uint8Array }> {
+  const hash = createHash('sha256');
+  let [sizeBytes, head] = [0n, Buffer.alloc(0)];
+  for await (const chunk of downloadVolume(connection, poolName, volumeName)) {
+    signal.throwIfAborted();
+    sizeBytes += BigInt(chunk.length);
+    if (head.length < DOWNLOAD_HEAD_BYTES) head = Buffer.concat([head, chunk]);
+    hash.update(chunk);
+  }
+  return { sizeBytes, digest: { algorithm: 'sha256', hex: hash.digest('hex') }, head };
+}
