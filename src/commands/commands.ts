@@ -35,6 +35,9 @@ export const COMMANDS: readonly Command[] = [
   command('gc', 'retire images that the policy does not hold on to, delete what nothing needs', async (context) =>
     (await import('./gc.ts')).gcCommand(context),
   ),
+  command('usage [image..]', 'show what images take up, for whom, and what could be reclaimed', async (context) =>
+    (await import('./usage.ts')).usageCommand(context),
+  ),
   command('apply <plan>', 'carry out a plan that gc --out wrote, as far as it still holds', async (context) =>
     (await import('./apply.ts')).applyCommand(context),
   ),

@@ -149,15 +149,28 @@ function rule(
   image: StockedImage,
   { policy, now, rank }: { readonly policy: RetentionPolicy; readonly now: number; readonly rank: number },
 ): Ruling {
-  const { status, isOffered, isGone } = image;
-  if (!isOffered && status !== 'active')
-    return status === undefined ? { action: 'candidate', reason: 'unknown' } : RULED[status];
-  if (image.isLocked) return { action: 'retain', reason: 'locked' };
-  if (image.keptAs !== undefined) return { action: 'retain', reason: image.keptAs };
+  const { isOffered, isGone } = image;
+  const ruling = ruleByItself(image);
+  if (ruling !== undefined) return ruling;
   if (isGone) return ruleGone(image, policy);
   if (isOffered) return { action: 'retain', reason: 'offered' };
   if (rank > policy.keepVersions) return { action: 'candidate', reason: 'replaced' };
   return ruleUnused(image, policy.unusedForMs, now);
+}
+
+/** What is decided whatever the policy says. */
+function ruleByItself({ status, isOffered, isLocked, keptAs }: StockedImage): Ruling | undefined {
+  if (!isOffered && status !== 'active')
+    return status === undefined ? { action: 'candidate', reason: 'unknown' } : RULED[status];
+  if (isLocked) return { action: 'retain', reason: 'locked' };
+  return keptAs === undefined ? undefined : { action: 'retain', reason: keptAs };
+}
+
+/** Why an image is held on to by every policy, as long as its product is not gone; `undefined` when there is one that lets it go. */
+export function reasonToHold(image: StockedImage): RetainReason | undefined {
+  const ruling = ruleByItself(image);
+  if (ruling !== undefined) return ruling.action === 'retain' ? ruling.reason : undefined;
+  return image.isOffered ? 'offered' : undefined;
 }
 
 function ruleGone({ isInUse }: StockedImage, { gone }: RetentionPolicy): Ruling {

@@ -3,7 +3,8 @@ import { identityText } from '../core/identity.ts';
 import type { CandidateReason, RetainReason, RetentionVerdict } from '../core/retention.ts';
 import type { Fields, Reporter } from './reporter.ts';
 
-const RETAINED: Readonly<Record<RetainReason, string>> = {
+/** Why an image is held on to. */
+export const RETAINED: Readonly<Record<RetainReason, string>> = {
   offered: 'it is offered to new domains',
   newest: 'it is among the newest versions of its product',
   locked: 'the administrator locked it',

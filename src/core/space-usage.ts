@@ -1,0 +1,145 @@
+import type { Identity } from './identity.ts';
+import type { BlindSpot } from './reference.ts';
+import type { RetainReason } from './retention.ts';
+import { concerns, createResolver, type Edge, type GraphNode, type Resolver, type UseGraph } from './use-graph.ts';
+
+/** `unknown`: something about it cannot be read, or another pool has it as well. */
+export type HeldReason = RetainReason | 'unknown';
+
+/** A managed volume, with the space that it takes up by itself: what it stands on is counted there. */
+export interface MeasuredImage {
+  readonly node: GraphNode;
+  readonly volumeName: string;
+  readonly allocationBytes: bigint;
+  readonly identity: Identity;
+  /** Why it stays whoever needs it; `undefined`: it can go once nothing needs it. */
+  readonly held: HeldReason | undefined;
+}
+
+/**
+ * Whom the bytes of an image are there for: one user, several, nobody at all, or nobody though it stays all the same.
+ * `unseen`: something that could not be seen may need it.
+ */
+export type UseKind = 'exclusive' | 'shared' | 'reclaimable' | 'held' | 'unseen';
+
+/** An image, and for whom it is there. */
+export interface ImageUsage {
+  readonly image: MeasuredImage;
+  readonly kind: UseKind;
+  /** What needs it: domains and other roots, files that nothing else needs, images that stay for their own sake. */
+  readonly users: readonly string[];
+}
+
+/** Something that needs images, and what would be gained without it. */
+export interface UserUsage {
+  readonly user: string;
+  /** All that it needs. */
+  readonly images: readonly MeasuredImage[];
+  /** What nothing else needs. */
+  readonly exclusive: readonly MeasuredImage[];
+  /** Of these, what could go as well if the user did. */
+  readonly freed: readonly MeasuredImage[];
+}
+
+/** Who needs how much of a pool's images. */
+export interface SpaceUsage {
+  readonly images: readonly ImageUsage[];
+  readonly users: readonly UserUsage[];
+}
+
+/** Something that keeps what can be reached from it. */
+interface Keeper {
+  readonly label: string;
+  /** Whether it is an image that stays for its own sake, rather than a user. */
+  readonly isImage: boolean;
+  readonly reached: ReadonlySet<GraphNode>;
+}
+
+/**
+ * Measures who needs how much. Each volume counts once, by its own bytes, wherever it stands in a chain. What a root reaches
+ * through other files counts for the root; a file that no root reaches, such as the disk of a domain that is no more, is a
+ * user itself.
+ */
+export function measureUsage(graph: UseGraph, images: readonly MeasuredImage[]): SpaceUsage {
+  const keepers = keepersOf(graph, images);
+  const measured = images.map((image) => measureImage(image, keepers, graph.blindSpots));
+  const users = keepers.filter(({ isImage }) => !isImage).map((keeper) => measureUser(keeper, measured));
+  return { images: measured, users: users.filter(({ images: needed }) => needed.length > 0) };
+}
+
+/** The bytes of images. */
+export function bytesOf(images: readonly MeasuredImage[]): bigint {
+  let sum = 0n;
+  for (const { allocationBytes } of images) sum += allocationBytes;
+  return sum;
+}
+
+function measureImage(image: MeasuredImage, keepers: readonly Keeper[], blindSpots: readonly BlindSpot[]): ImageUsage {
+  const users = keepers
+    .filter(({ reached }) => reached.has(image.node))
+    .map(({ label }) => label)
+    .toSorted();
+  if (users.length > 0) return { image, kind: users.length === 1 ? 'exclusive' : 'shared', users };
+  if (image.held !== undefined) return { image, kind: 'held', users };
+  const isUnseen = blindSpots.some((blindSpot) => concerns(blindSpot, image.node));
+  return { image, kind: isUnseen ? 'unseen' : 'reclaimable', users };
+}
+
+function measureUser({ label, reached }: Keeper, measured: readonly ImageUsage[]): UserUsage {
+  const needed = measured.filter(({ image }) => reached.has(image.node));
+  const exclusive = needed.filter(({ kind }) => kind === 'exclusive').map(({ image }) => image);
+  const freed = exclusive.filter(({ held }) => held === undefined);
+  return { user: label, images: needed.map(({ image }) => image), exclusive, freed };
+}
+
+function keepersOf(graph: UseGraph, images: readonly MeasuredImage[]): readonly Keeper[] {
+  const resolver = createResolver(graph.nodes);
+  const roots = rootKeepers(graph, resolver);
+  const managed = new Set(images.map(({ node }) => node));
+  const known = new Set(roots.flatMap(({ reached }) => [...reached]));
+  const strays = graph.nodes.filter((node) => !managed.has(node) && !known.has(node));
+  const held = images.filter((image) => image.held !== undefined);
+  return [
+    ...roots,
+    ...strayKeepers(strays, resolver),
+    ...held.map(({ node }) => {
+      // An image does not keep itself: it needs what it stands on.
+      const reached = reach(node.edges, resolver);
+      reached.delete(node);
+      return { label: node.label, isImage: true, reached };
+    }),
+  ];
+}
+
+/** A user may have several roots of one name. */
+function rootKeepers({ roots }: UseGraph, resolver: Resolver): readonly Keeper[] {
+  const edges = new Map<string, Edge[]>();
+  for (const root of roots) edges.set(root.label, [...(edges.get(root.label) ?? []), ...root.edges]);
+  return [...edges].map(([label, own]) => ({ label, isImage: false, reached: reach(own, resolver) }));
+}
+
+/** Of files that no root needs, those that no other of them needs; of a ring of files, the first. */
+function strayKeepers(strays: readonly GraphNode[], resolver: Resolver): readonly Keeper[] {
+  const reachedBy = new Map(strays.map((node) => [node, reach(node.edges, resolver)]));
+  const inner = new Set(strays.flatMap((node) => [...(reachedBy.get(node) ?? [])].filter((other) => other !== node)));
+  const covered = new Set<GraphNode>();
+  const keepers: Keeper[] = [];
+  const outerFirst = [...strays.filter((node) => !inner.has(node)), ...strays.filter((node) => inner.has(node))];
+  for (const node of outerFirst) {
+    const reached = reachedBy.get(node);
+    if (reached === undefined || covered.has(node)) continue;
+    for (const each of reached) covered.add(each);
+    keepers.push({ label: node.label, isImage: false, reached });
+  }
+  return keepers;
+}
+
+/** Everything that edges lead to, directly or through other nodes. */
+function reach(edges: readonly Edge[], resolver: Resolver): Set<GraphNode> {
+  const reached = new Set<GraphNode>(edges.flatMap((edge) => resolver.targets(edge)));
+  // A set is iterated in the order of insertion, and what is added meanwhile comes last: a queue.
+  for (const node of reached) {
+    for (const edge of node.edges) for (const next of resolver.targets(edge)) reached.add(next);
+  }
+  return reached;
+}
