@@ -14,6 +14,8 @@ export interface CommandContext {
   readonly isInteractive: boolean;
   /** Whether standard error is read by the journal. */
   readonly isJournal: boolean;
+  /** Called with every failure that is reported; by default nobody counts them. */
+  onError?(this: void, error: unknown): void;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly uid: number;

@@ -11,13 +11,14 @@ import { writePlan } from '../state/plan-file.ts';
 import { collectGarbage, planGarbage, showDryTotals } from './collect-garbage.ts';
 import type { CommandContext } from './context.ts';
 import { toPlan } from './gc-plans.ts';
+import { type MetricsArguments, metricsOption, observeRun } from './observe-run.ts';
 import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
 import { collectionPolicy, type RetentionArguments, retentionOptions } from './retention-options.ts';
 import { fetcherOf, type LockedSession, openSession, type Session, withConnection, withLock } from './session.ts';
 import { type Collection, doomedOf } from './sweep-pool.ts';
 
-interface GcArguments extends PoolArguments, RetentionArguments {
+interface GcArguments extends PoolArguments, RetentionArguments, MetricsArguments {
   readonly dryRun: boolean;
   readonly yes: boolean;
   readonly out: string | undefined;
@@ -27,12 +28,15 @@ interface GcArguments extends PoolArguments, RetentionArguments {
 export function gcCommand(context: CommandContext): Verb<GcArguments> {
   return {
     builder: (yargs) => gcOptions(yargs) as unknown as Argv<GcArguments>,
-    handler: (options) => runGc(context, options),
+    handler: (options) =>
+      options.dryRun || options.out !== undefined
+        ? runGc(context, options)
+        : observeRun({ command: 'gc', context, options }, (observed) => runGc(observed, options)),
   };
 }
 
 function gcOptions<T>(yargs: Argv<T>) {
-  return retentionOptions(changeOptions(poolOptions(yargs))).option('out', {
+  return metricsOption(retentionOptions(changeOptions(poolOptions(yargs)))).option('out', {
     type: 'string',
     requiresArg: true,
     describe: 'do nothing but write what would be done to this file, for apply',

@@ -13,6 +13,7 @@ import { readOpenIntents } from '../state/journal.ts';
 import type { CommandContext } from './context.ts';
 import { createPool } from './create-pool.ts';
 import { goneFrom } from './gone-products.ts';
+import { type MetricsArguments, metricsOption, observeRun } from './observe-run.ts';
 import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { type ReadSource, readSource, rememberSource, type SourceArguments } from './read-source.ts';
 import { repairState } from './repair-state.ts';
@@ -23,7 +24,8 @@ import { executeRound, planRound, repeatOutdated, type RoundPolicy, showLeftAlon
 import { collect, type CollectionScope, countWaiting, planCollection, type Swept } from './sweep-pool.ts';
 import { type TransferArguments, transferOptions, transferPolicy } from './transfer-options.ts';
 
-interface SyncArguments extends SourceArguments, PoolArguments, RetentionArguments, TransferArguments {
+interface SyncArguments
+  extends SourceArguments, PoolArguments, RetentionArguments, TransferArguments, MetricsArguments {
   readonly createPool: string | undefined;
   readonly jobs: number;
   readonly noGc: boolean;
@@ -34,12 +36,15 @@ interface SyncArguments extends SourceArguments, PoolArguments, RetentionArgumen
 export function syncCommand(context: CommandContext): Verb<SyncArguments> {
   return {
     builder: (yargs) => syncOptions(yargs) as Argv<SyncArguments>,
-    handler: (options) => runSync(context, options),
+    handler: (options) =>
+      options.dryRun
+        ? runSync(context, options)
+        : observeRun({ command: 'sync', context, options }, (observed) => runSync(observed, options)),
   };
 }
 
 function syncOptions(yargs: Argv): Argv {
-  return transferOptions(retentionOptions(changeOptions(poolOptions(yargs))))
+  return metricsOption(transferOptions(retentionOptions(changeOptions(poolOptions(yargs)))))
     .positional('filters', {
       type: 'string',
       array: true,

@@ -17,6 +17,8 @@ export interface ReporterOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Whether standard error is read by the journal, which takes priorities from the beginning of lines. */
   readonly isJournal: boolean;
+  /** Called with every failure that is reported. */
+  onError?(this: void, error: unknown): void;
 }
 
 /** Facts of an event, as they appear in JSON. Big integers become numbers where that is exact, strings otherwise. */
@@ -67,6 +69,7 @@ export function createReporter(options: ReporterOptions): Reporter {
       else talk('warning', message, hint);
     },
     error: (error) => {
+      options.onError?.(error);
       if (json) writeJson('error', describeError(error));
       else if (error instanceof PoolkeeperError) talk('error', withCauses(error), error.hint);
       else talk('error', `this is a bug in poolkeeper, please report it\n${stackOf(error)}`);

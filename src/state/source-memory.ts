@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { IntegrityError } from '../errors.ts';
+import { IntegrityError, PoolkeeperError } from '../errors.ts';
 import { readFileBounded, writeFileAtomic } from './atomic-file.ts';
 import {
   checkFormatVersion,
@@ -11,10 +11,12 @@ import {
   stringListField,
   type JsonObject,
 } from './json-fields.ts';
+import { attempt, listDirectory } from './listing.ts';
 
 const FORMAT_VERSION = 1;
 const MAX_BYTES = 16 * 1024 * 1024;
 const FILE_MODE = 0o640;
+const MEMORY_NAME = /^[0-9a-f]{64}\.json$/;
 
 /** What was last accepted from a source, so that older data can be told from newer. */
 export interface SourceMemory {
@@ -43,17 +45,30 @@ export interface AcceptedDocument {
  */
 export async function readSourceMemory(dir: string, url: string): Promise<SourceMemory | undefined> {
   const path = memoryPath(dir, url);
-  const file = await readFileBounded(path, MAX_BYTES);
-  if (file === undefined) return undefined;
-  const memory = decodeMemory(parseJsonObject(file.bytes, `source memory '${path}'`));
-  if (memory.url === url) return memory;
+  const memory = await readMemory(path);
+  if (memory === undefined || memory.url === url) return memory;
   throw new IntegrityError(`source memory '${path}' is about another source`, { expected: url, found: memory.url });
+}
+
+/** What was last accepted from any source. A memory that cannot be used is left out: it says nothing. */
+export async function readSourceMemories(dir: string): Promise<readonly SourceMemory[]> {
+  const memories: SourceMemory[] = [];
+  for (const { name } of await listDirectory(dir)) {
+    const memory = MEMORY_NAME.test(name) ? await attempt(() => readMemory(join(dir, name))) : undefined;
+    if (memory !== undefined && !(memory instanceof PoolkeeperError)) memories.push(memory);
+  }
+  return memories;
 }
 
 /** Remembers what was accepted from a source. @throws NoSpaceError, FailureError; the last memory is then still there. */
 export async function writeSourceMemory(dir: string, memory: SourceMemory): Promise<void> {
   const text = JSON.stringify({ formatVersion: FORMAT_VERSION, ...memory }, undefined, 2);
   await writeFileAtomic(memoryPath(dir, memory.url), Buffer.from(`${text}\n`), { mode: FILE_MODE });
+}
+
+async function readMemory(path: string): Promise<SourceMemory | undefined> {
+  const file = await readFileBounded(path, MAX_BYTES);
+  return file === undefined ? undefined : decodeMemory(parseJsonObject(file.bytes, `source memory '${path}'`));
 }
 
 function memoryPath(dir: string, url: string): string {

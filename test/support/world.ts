@@ -159,10 +159,12 @@ export class World {
     return this.server.requests.slice(since).filter(({ path }) => path.endsWith('.img')).length;
   }
 
-  /** Everything that lasts on this host but the cache: every file of pool, metadata and state, with size and time. */
+  /** Everything that lasts on this host but the cache and the notes of when runs ended: every file of pool, metadata and state, with size and time. */
   async tree(): Promise<Readonly<Record<string, string>>> {
     const dirs = [this.poolPath, this.metadata, join(this.root, 'state')];
-    return Object.assign({}, ...(await Promise.all(dirs.map(treeOf)))) as Record<string, string>;
+    const trees = Object.assign({}, ...(await Promise.all(dirs.map(treeOf)))) as Record<string, string>;
+    const notes = join(this.root, 'state/runs');
+    return Object.fromEntries(Object.entries(trees).filter(([path]) => !path.startsWith(notes)));
   }
 
   /** Makes a qcow2 image with content of its own, and returns its path. */
