@@ -56,6 +56,7 @@ export const COMMANDS: readonly Command[] = [
   command('import <file>', 'bring an image of your own into the pool', async (context) =>
     (await import('./import.ts')).importCommand(context),
   ),
+  command('create', 'make an empty image', async (context) => (await import('./create.ts')).createCommand(context)),
   command('clone <words..>', 'make a volume that stands on an image', async (context) =>
     (await import('./clone.ts')).cloneCommand(context),
   ),

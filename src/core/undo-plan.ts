@@ -1,4 +1,5 @@
 import { type Identity, identityText } from './identity.ts';
+import { isLocalImage } from './local-image.ts';
 import type { ImageRecord } from './record.ts';
 import { compareVersions } from './version.ts';
 
@@ -15,9 +16,10 @@ export interface Restoration {
   readonly isOffered: boolean;
 }
 
-/** Whether an image waits for its deletion and is known to be complete. */
-export function isRestorable({ status, provenance }: ImageRecord): boolean {
-  return status === 'pending_delete' && (provenance.digest !== undefined || provenance.broughtBy === 'uvtool');
+/** Whether an image waits for its deletion and is known to be complete, as local ones are once they are more than an attempt. */
+export function isRestorable({ identity, status, provenance }: ImageRecord): boolean {
+  if (status !== 'pending_delete') return false;
+  return provenance.digest !== undefined || provenance.broughtBy === 'uvtool' || isLocalImage(identity);
 }
 
 /** The records of all images that can be taken back. */

@@ -131,6 +131,21 @@ describe('import', () => {
     expect(await world.volumes()).to.include.members(before);
   });
 
+  it('makes empty images, which can be taken back once they wait for their deletion', async () => {
+    const created = await world.poolkeeper('create', '--name', 'db', '--size', '10M', '--persistent', '--json');
+    const plain = await world.poolkeeper('create', '--name', 'plain', '--size', '10M', '--format', 'raw');
+    expect([created.status, plain.status]).to.deep.equal([0, 0]);
+    expect(await world.poolkeeper('create', '--name', 'db', '--size', '1M')).to.include({ status: 1 });
+    expect(await world.poolkeeper('create', '--name', 'other', '--size', '0')).to.include({ status: 2 });
+    const infos = [];
+    for (const name of await world.volumes())
+      infos.push(JSON.parse(await qemuImg('info', '--output=json', join(world.poolPath, name))));
+    const shapes = infos.map(({ format, 'virtual-size': size }) => ({ format, size }));
+    expect(shapes).to.have.deep.members(['qcow2', 'raw'].map((format) => ({ format, size: 10 * MIB })));
+    expect((await recordsOf('db'))[0]?.traits).to.include({ type: 'datablock', isPersistent: true });
+    expect(await world.poolkeeper('purge', '--yes')).to.include({ status: 0 });
+  });
+
   describe('refuses', () => {
     before(async () => {
       const qcow2 = await readFile(file('disk.qcow2'));
