@@ -1,93 +1,81 @@
-import { timedExpression } from './timed-expression.ts';
-import { type Filter, matchesAll, parseFilter } from '../core/filter.ts';
-import { decodeVolumeName, identityText } from '../core/identity.ts';
-import { InUseError, NoMatchError, UsageError } from '../errors.ts';
-import { gatherPoolView, type PoolView } from '../gather/pool-view.ts';
+import { NoMatchError } from '../errors.ts';
+import { gatherPoolView } from '../gather/pool-view.ts';
 import { isNoStorageVolume } from '../libvirt/error-codes.ts';
 import { listVolumeNames, lookupVolume, type NamedVolume, type Volume } from '../libvirt/volume.ts';
-import { findNamed } from './find-subject.ts';
-import { offeredImages } from './offered-images.ts';
+import { findImage, type FoundImage, imagesOf } from './find-image.ts';
+import { permit } from './permit.ts';
 import type { Session } from './session.ts';
 
 /** The words that stand for an image, and whether it may be one that is not offered. */
 export interface ImageQuestion {
   readonly words: readonly string[];
   readonly isAny: boolean;
+  /** What the image is for. */
+  readonly purpose: 'path' | 'clone' | 'lease';
 }
 
-/** Statuses in which not every byte of an image is there, or not the right ones. */
-const INCOMPLETE: ReadonlySet<string> = new Set(['queued', 'saving', 'importing', 'killed']);
-
 /**
- * Finds the volume that a user means to build something on: by its name, by `PRODUCT VERSION`, by the product alone, or by
- * filters that only one offered image matches.
+ * Finds the volume that a user means to build something on. Among images of one name, the one that is offered is meant.
+ * With `--any` it may also be a volume that poolkeeper does not manage.
  *
  * @throws NoMatchError when there is none or it is not offered; UsageError when several fit, with a list of them;
- * InUseError when it is still arriving.
+ * FailureError when it is not complete.
  */
 export async function chooseImage({ connection, pool, paths }: Session, question: ImageQuestion): Promise<Volume> {
   const names = await listVolumeNames(connection, pool.name);
-  const view = await gatherPoolView(pool, names, paths);
-  const volumeName = chooseName(question, names, view);
-  assertComplete(volumeName, view);
+  const images = imagesOf(await gatherPoolView(pool, names, paths));
+  const volumeName = chooseName(question, images, foreignNames(pool.name, names, images));
   try {
     return await lookupVolume(connection, pool.name, volumeName);
   } catch (cause) {
     if (!isNoStorageVolume(cause)) throw cause;
-    throw new NoMatchError(`volume '${volumeName}' is gone`, { cause, hint: OFFER_HINT });
-  }
-}
-
-const OFFER_HINT = `'poolkeeper query' lists the images that are offered`;
-
-function chooseName({ words, isAny }: ImageQuestion, names: readonly NamedVolume[], view: PoolView): string {
-  const inPool = ({ name }: { readonly name: string }) => ({ volume: { pool: view.pool.name, name } });
-  const text = words.join(' ');
-  const filters = toFilters(words);
-  const offered = offeredImages(view).map(({ volumeName }) => inPool({ name: volumeName }));
-  const all = names.filter(({ isNameExact }) => isNameExact).map(inPool);
-  const isSame = (a: { volume: { name: string } }, b: { volume: { name: string } }) => a.volume.name === b.volume.name;
-  const find = (from: typeof all): string => findNamed(text, from, isSame).volume.name;
-  try {
-    return find(isAny ? all : offered);
-  } catch (error) {
-    if (!(error instanceof NoMatchError)) throw error;
-    if (filters !== undefined) return onlyMatch(text, filters, view);
-    if (isAny) throw error;
-    const volumeName = find(all);
-    throw new NoMatchError(`${labelOf(volumeName)} is not offered to new domains`, {
-      hint: `--any takes it all the same; ${OFFER_HINT}`,
+    throw new NoMatchError(`volume '${volumeName}' is gone`, {
+      cause,
+      hint: `'poolkeeper query' lists the images that are offered`,
     });
   }
 }
 
-/** A volume that is gone must not be taken for a filter: `x-uvt-b64-…=` would match whatever has no such tag. */
-function toFilters(words: readonly string[]): readonly Filter[] | undefined {
-  const isFilter = (word: string) => /^[\w|-]+\s*(?:!=|!~|=|~)/.test(word) && decodeVolumeName(word) === undefined;
-  return words.every(isFilter) ? words.map((word) => parseFilter(word, timedExpression)) : undefined;
+function chooseName(
+  { words, isAny, purpose }: ImageQuestion,
+  images: readonly FoundImage[],
+  foreign: ReadonlyMap<string, string>,
+): string {
+  try {
+    const image = findImage(words, isAny ? images : preferOffered(words, images));
+    permit(purpose, image, isAny);
+    return image.volumeName;
+  } catch (error) {
+    const name = isAny && error instanceof NoMatchError ? foreign.get(words.join(' ')) : undefined;
+    if (name === undefined) throw error;
+    return name;
+  }
 }
 
-function onlyMatch(text: string, filters: readonly Filter[], view: PoolView): string {
-  const found = offeredImages(view).filter(({ tags }) => matchesAll(tags, filters));
-  const [first] = found;
-  if (first === undefined) throw new NoMatchError(`no offered image matches ${text}`, { hint: OFFER_HINT });
-  if (found.length === 1) return first.volumeName;
-  const list = found.map(({ identity }) => `\n  ${identityText(identity)}`).sort();
-  throw new UsageError(`${text} matches ${found.length} images:${list.join('')}`, {
-    hint: 'add filters until one is left, or name its product',
-  });
+/** Only the offered images, unless none of them is meant. */
+function preferOffered(words: readonly string[], images: readonly FoundImage[]): readonly FoundImage[] {
+  const offered = images.filter(({ isOffered }) => isOffered);
+  try {
+    findImage(words, offered);
+  } catch (error) {
+    if (error instanceof NoMatchError) return images;
+    throw error;
+  }
+  return offered;
 }
 
-function assertComplete(volumeName: string, { records }: PoolView): void {
-  const record = records.get(volumeName);
-  if (record === undefined || !INCOMPLETE.has(record.status)) return;
-  throw new InUseError(`${labelOf(volumeName)} is not complete: its status is ${record.status}`, {
-    hint: `run 'poolkeeper sync' to fetch the rest of it`,
-  });
-}
-
-/** What a volume is called in messages. */
-function labelOf(volumeName: string): string {
-  const identity = decodeVolumeName(volumeName);
-  return identity === undefined ? `volume '${volumeName}'` : `image ${identityText(identity)}`;
+/** Volumes that are no images, by `NAME` and `POOL/NAME`. */
+function foreignNames(
+  pool: string,
+  names: readonly NamedVolume[],
+  images: readonly FoundImage[],
+): ReadonlyMap<string, string> {
+  const managed = new Set(images.map(({ volumeName }) => volumeName));
+  const foreign = names.filter(({ name, isNameExact }) => isNameExact && !managed.has(name));
+  return new Map(
+    foreign.flatMap(({ name }): readonly [string, string][] => [
+      [name, name],
+      [`${pool}/${name}`, name],
+    ]),
+  );
 }

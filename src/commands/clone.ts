@@ -66,7 +66,13 @@ async function clone(session: Session, options: CloneArguments): Promise<void> {
   const { connection, reporter } = session;
   const target =
     options.targetPool === undefined ? session.pool : await lookupUsablePool(connection, options.targetPool);
-  const request = { words, isAny: options.any, command: ['poolkeeper', 'clone'], ttlMs: parseTtl(CLONE_TTL) };
+  const request = {
+    words,
+    isAny: options.any,
+    purpose: 'clone' as const,
+    command: ['poolkeeper', 'clone'],
+    ttlMs: parseTtl(CLONE_TTL),
+  };
   const volume = await holdImage(session, request, ({ volume: base }) =>
     createOverlay(connection, base, { pool: target.name, name, sizeBytes }),
   );

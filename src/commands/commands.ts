@@ -26,6 +26,12 @@ export const COMMANDS: readonly Command[] = [
     async (context) => (await import('./why.ts')).whyCommand(context),
     { own: ['pool'] },
   ),
+  command('list [filters..]', 'show the images of the pool and their states', async (context) =>
+    (await import('./list.ts')).listCommand(context),
+  ),
+  command('path <image..>', 'print the path of an image, for scripts', async (context) =>
+    (await import('./path.ts')).pathCommand(context),
+  ),
   command(
     'references <files..>',
     'print what XML documents of libvirt refer to',
@@ -40,6 +46,15 @@ export const COMMANDS: readonly Command[] = [
   ),
   command('apply <plan>', 'carry out a plan that gc --out wrote, as far as it still holds', async (context) =>
     (await import('./apply.ts')).applyCommand(context),
+  ),
+  command('enable <image..>', 'put a disabled image back into circulation', async (context) =>
+    (await import('./enable.ts')).enableCommand(context),
+  ),
+  command('disable <image..>', 'keep an image, but offer it to no new domain', async (context) =>
+    (await import('./enable.ts')).disableCommand(context),
+  ),
+  command('delete <image..>', 'take images out of use, to be deleted after the grace period', async (context) =>
+    (await import('./delete.ts')).deleteCommand(context),
   ),
   command('undo [image..]', 'take images back that wait for their deletion', async (context) =>
     (await import('./undo.ts')).undoCommand(context),

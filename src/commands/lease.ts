@@ -74,7 +74,7 @@ async function run(
     throw new UsageError('name the command to run', { hint: 'write it behind --, as in: lease run IMAGE -- COMMAND' });
   }
   const session = await openSession(context, options, connection);
-  const request = { words: options.image, isAny: options.any, command, ttlMs };
+  const request = { words: options.image, isAny: options.any, purpose: 'lease' as const, command, ttlMs };
   // Signals are the command's: once it has ended, one that comes late must not keep the lease from being released.
   const ignoreSignals = context.onStopSignal(() => undefined);
   try {

@@ -3,12 +3,13 @@ import { parseDuration } from '../core/duration.ts';
 import { identityText } from '../core/identity.ts';
 import { isPinned, type Pin } from '../core/record.ts';
 import { UsageError } from '../errors.ts';
-import { putRecord, unknownOrigin } from '../execute/environment.ts';
+import { ensureRecord } from '../execute/ensure-record.ts';
 import { writeRecord } from '../state/records.ts';
 import type { CommandContext } from './context.ts';
 import { findImage, type FoundImage } from './find-image.ts';
 import { imageOptions, type ImageArguments, withImages } from './image-command.ts';
 import type { Verb } from './options.ts';
+import { permit } from './permit.ts';
 import type { LockedSession } from './session.ts';
 
 interface LockArguments extends ImageArguments {
@@ -58,16 +59,9 @@ function toPin({ reason, until }: LockArguments, now: number): Pin {
 }
 
 async function lock({ environment, reporter }: LockedSession, image: FoundImage, pin: Pin): Promise<void> {
-  const { volumeName, identity, isOffered, tags } = image;
-  const record =
-    image.record ??
-    (await putRecord(environment, undefined, {
-      volumeName,
-      identity,
-      status: isOffered ? 'active' : 'pending_delete',
-      provenance: unknownOrigin(isOffered ? 'uvtool' : 'unknown'),
-      tags,
-    }));
+  permit('lock', image);
+  const { volumeName, identity } = image;
+  const record = await ensureRecord(image, environment);
   await writeRecord(environment.paths.records, { ...record, pin });
   const until = pin.until === undefined ? undefined : new Date(pin.until).toISOString();
   const text = `locked image ${identityText(identity)}${until === undefined ? '' : ` until ${until}`}`;
@@ -75,6 +69,7 @@ async function lock({ environment, reporter }: LockedSession, image: FoundImage,
 }
 
 async function unlock({ environment, reporter, context }: LockedSession, image: FoundImage): Promise<void> {
+  permit('unlock', image);
   const { volumeName, identity, record } = image;
   const wasLocked = isPinned(record, context.clock.now());
   if (record?.pin !== undefined) await writeRecord(environment.paths.records, { ...record, pin: undefined });

@@ -3,12 +3,12 @@ import { identityText } from '../core/identity.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { isRestorable, lastRun, planUndo, type Restoration, restorableRecords } from '../core/undo-plan.ts';
 import { FailureError, NoMatchError } from '../errors.ts';
-import { putRecord } from '../execute/environment.ts';
-import { offerImage } from '../execute/offer-image.ts';
+import { restoreImage } from '../execute/restore-image.ts';
 import type { CommandContext } from './context.ts';
 import { findImage, type FoundImage } from './find-image.ts';
 import { withImages } from './image-command.ts';
 import { type PoolArguments, poolOptions, type Verb } from './options.ts';
+import { imageText, permit } from './permit.ts';
 import type { LockedSession } from './session.ts';
 
 interface UndoArguments extends PoolArguments {
@@ -25,7 +25,8 @@ export function undoCommand(context: CommandContext): Verb<UndoArguments> {
     handler: (options) =>
       withImages(context, options, 'undo', async (session, images) => {
         const records = chooseRecords(images, options.image ?? []);
-        for (const restoration of planUndo(records, images)) await restore(session, restoration);
+        const held = images.filter(({ hasVolume }) => hasVolume);
+        for (const restoration of planUndo(records, held)) await restore(session, restoration);
       }),
   };
 }
@@ -43,7 +44,7 @@ function chooseRecords(images: readonly FoundImage[], words: readonly string[]):
   const [first] = words;
   const isRun = first === undefined || (words.length === 1 && RUN.test(first));
   if (!isRun) return [recordOf(findImage(words, images))];
-  const records = restorableRecords(images);
+  const records = restorableRecords(images.filter(({ hasVolume }) => hasVolume));
   const run = first ?? lastRun(records);
   const chosen = run === undefined ? [] : records.filter(({ retiredBy }) => retiredBy === run);
   if (chosen.length > 0) return chosen;
@@ -53,20 +54,20 @@ function chooseRecords(images: readonly FoundImage[], words: readonly string[]):
   });
 }
 
-function recordOf({ record, identity, isOffered }: FoundImage): ImageRecord {
+function recordOf(image: FoundImage): ImageRecord {
+  permit('undo', image);
+  const { record } = image;
   if (record !== undefined && isRestorable(record)) return record;
-  const status = isOffered ? 'it is offered' : `it is ${record?.status ?? 'unknown'}`;
-  const reason = record?.status === 'pending_delete' ? 'its content was never checked' : status;
-  throw new FailureError(`cannot take image ${identityText(identity)} back: ${reason}`, {
-    hint: 'only what waits for its deletion and was once complete can be taken back',
+  throw new FailureError(`cannot take ${imageText(image)} back: its content was never checked`, {
+    hint: 'only what was once complete can be taken back',
   });
 }
 
-/** Crash order: the record first, then the metadata file; a sync makes up for the file if its source still has the image. */
-async function restore({ environment, reporter }: LockedSession, { record, isOffered }: Restoration): Promise<void> {
-  const { identity, volumeName, provenance, tags } = record;
-  await putRecord(environment, record, { volumeName, identity, provenance, tags, status: 'active' });
-  if (isOffered) await offerImage({ identity, tags }, environment);
+async function restore(session: LockedSession, restoration: Restoration): Promise<void> {
+  const { environment, reporter } = session;
+  await restoreImage(restoration, environment);
+  const { isOffered, record } = restoration;
+  const { identity, volumeName } = record;
   const text = `took image ${identityText(identity)} back${isOffered ? ' and offered it' : ''}`;
   reporter.event('change', text, 'restored', { ...identity, volume: volumeName, is_offered: isOffered });
 }

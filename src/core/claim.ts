@@ -2,6 +2,7 @@ import type { BlindSpot, Reference } from './reference.ts';
 
 /** Something that keeps a volume and that libvirt knows nothing of: a lease, a pin. */
 export interface Claim {
+  readonly kind: 'lease' | 'pin';
   readonly poolUuid: string;
   readonly volumeName: string;
   /** What the user would call it. */

@@ -53,3 +53,28 @@ export function wayTo(from: ImageStatus | undefined, to: ImageStatus): readonly 
 function nextOf(status: ImageStatus | undefined): readonly ImageStatus[] {
   return status === undefined || status === 'deleted' ? BEGINNINGS : MOVES[status];
 }
+
+/** Statuses in which an image may have no volume yet, or none any more. */
+const VOLUMELESS: ReadonlySet<ImageStatus> = new Set<ImageStatus>(['queued', 'saving', 'importing', 'killed']);
+
+/** What is known of an image beside what its record says. */
+export interface ImageEvidence {
+  readonly hasVolume: boolean;
+  /** It has a metadata file. */
+  readonly isOffered: boolean;
+}
+
+/**
+ * The status of an image as it stands. A volume of which nothing is written down, or only that there is none, was brought by
+ * uvtool if it is offered, and is garbage otherwise; what was complete and has no volume any more is gone.
+ */
+export function effectiveStatus(
+  recorded: ImageStatus | undefined,
+  { hasVolume, isOffered }: ImageEvidence,
+): ImageStatus {
+  if (hasVolume) {
+    const saysNothing = recorded === undefined || recorded === 'deleted' || recorded === 'queued';
+    return saysNothing ? (isOffered ? 'active' : 'pending_delete') : recorded;
+  }
+  return recorded !== undefined && VOLUMELESS.has(recorded) ? recorded : 'deleted';
+}

@@ -70,6 +70,8 @@ export type SyncStep =
       readonly volumeName: string;
       readonly reason: string;
       readonly lacksRoom?: true;
+      /** The administrator decided so: it is no failure. */
+      readonly isIntended?: true;
     };
 
 interface FoundImage {
@@ -125,6 +127,8 @@ function planContinuation(image: WantedImage, volumeName: string, partial: Parti
 
 function planRecorded(found: FoundImage): SyncStep | undefined {
   const { image, volumeName, record, offered } = found;
+  const intention = intentionToSkip(record);
+  if (intention !== undefined) return { action: 'skip', image, volumeName, reason: intention, isIntended: true };
   const reason = reasonToSkip(record);
   if (reason !== undefined) return { action: 'skip', image, volumeName, reason };
   const isOffered = offered !== undefined && record.status === 'active';
@@ -132,9 +136,14 @@ function planRecorded(found: FoundImage): SyncStep | undefined {
   return isOffered ? planRefresh(image, offered, volumeName) : { action: 'offer', image, volumeName };
 }
 
+/** What the administrator took out of circulation stays out. */
+function intentionToSkip({ status, traits }: ImageRecord): string | undefined {
+  if (status === 'deactivated') return 'it is disabled';
+  return traits?.isPersistent === true ? 'it is persistent' : undefined;
+}
+
 function reasonToSkip(record: ImageRecord): string | undefined {
   const { status, reason } = record;
-  if (status === 'deactivated') return 'it is disabled';
   if (status === 'killed') return reason ?? 'an earlier check failed';
   return status === 'pending_delete' && isOfUnknownOrigin(record) ? reason : undefined;
 }

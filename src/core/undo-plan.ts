@@ -34,7 +34,10 @@ export function lastRun(records: readonly ImageRecord[]): string | undefined {
     .toSorted((a, b) => b.times.statusSince - a.times.statusSince)[0]?.retiredBy;
 }
 
-/** Decides which of the images to take back are offered: only the newest version of each product, of all that are held. */
+/**
+ * Decides which of the images to take back are offered: only the newest version of each product, of all that are held, and
+ * none of a source that a domain writes to.
+ */
 export function planUndo(records: readonly ImageRecord[], images: readonly HeldRecord[]): readonly Restoration[] {
   const restored = new Set(records.map(({ identity }) => identityText(identity)));
   const held = images.filter(
@@ -43,9 +46,15 @@ export function planUndo(records: readonly ImageRecord[], images: readonly HeldR
   );
   return records.map((record) => {
     const { product, version } = record.identity;
-    const isOffered = !held.some(
+    const isReplaced = held.some(
       ({ identity }) => identity.product === product && compareVersions(identity.version, version) > 0,
     );
-    return { record, isOffered };
+    return { record, isOffered: !isReplaced && isOfferable(record) };
   });
+}
+
+/** Whether an image may have a metadata file: what a domain writes to is no longer what its source published. */
+export function isOfferable({ identity, traits }: Pick<ImageRecord, 'identity' | 'traits'>): boolean {
+  if (traits?.snapshotOf !== undefined) return false;
+  return traits?.isPersistent !== true || isLocalImage(identity);
 }

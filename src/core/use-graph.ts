@@ -32,9 +32,14 @@ export interface GraphNode {
   readonly edges: readonly Edge[];
 }
 
+/** What a root is: somebody who uses images, or an order to keep one. */
+export type RootKind = 'domain' | 'pool' | 'holder' | 'lease' | 'pin';
+
 /** What comes from outside the images: a domain, a lease, a pin. */
 export interface GraphRoot {
   readonly label: string;
+  /** By default a domain; a holder is a process or a device that has a file open. */
+  readonly kind?: RootKind;
   readonly edges: readonly Edge[];
   /** It is a lease or a pin, which no force overrides. */
   readonly isClaim?: boolean;

@@ -56,7 +56,8 @@ export async function executeSync(steps: readonly SyncStep[], run: SyncRun): Pro
   };
   for (const step of steps.filter(isBookkeeping)) await perform(step);
   await inParallel(steps.filter(isArrival), run.jobs, perform);
-  const missing = new Set(outcomes.filter(({ error }) => error !== undefined).map(({ step }) => step.volumeName));
+  const isMissing = ({ step, error }: StepOutcome): boolean => step.action === 'skip' || error !== undefined;
+  const missing = new Set(outcomes.filter(isMissing).map(({ step }) => step.volumeName));
   for (const step of steps) if (step.action === 'retire' && !missing.has(step.replacedBy)) await perform(step);
   for (const step of steps) if (step.action === 'discard') await perform(step);
   return outcomes;
@@ -90,7 +91,7 @@ function executeStep(step: SyncStep, run: SyncRun): Promise<TransferredImage | v
     case 'discard':
       return discard(step, run);
     case 'skip':
-      throw skipped(step);
+      return skip(step);
   }
 }
 
@@ -153,7 +154,7 @@ async function retire(
   { environment, records }: SyncRun,
 ): Promise<void> {
   await withdrawImage(
-    { identity, volumeName, record: records.get(volumeName), item, isRetained: retained },
+    { identity, volumeName, record: records.get(volumeName), item, keptAs: retained ? 'active' : undefined },
     environment,
   );
 }
@@ -171,6 +172,10 @@ async function discard(
   const given =
     record.status === 'saving' ? await putRecord(environment, record, { ...draft, status: 'killed', reason }) : record;
   if (!hasVolume) await putRecord(environment, given, { ...draft, status: 'deleted', reason });
+}
+
+async function skip(step: Step<'skip'>): Promise<void> {
+  if (step.isIntended !== true) throw skipped(step);
 }
 
 function skipped({ image, reason, lacksRoom }: Step<'skip'>): PoolkeeperError {

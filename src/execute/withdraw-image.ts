@@ -10,20 +10,20 @@ export interface Withdrawal {
   readonly record: ImageRecord | undefined;
   /** What its metadata file said, for the record if there is none yet. */
   readonly item?: ImageRecord['tags'];
-  /** Whether it is held on to all the same. */
-  readonly isRetained?: boolean;
+  /** What it is kept as, if it is held on to all the same. */
+  readonly keptAs?: 'active' | 'deactivated' | undefined;
 }
 
 /** Stops offering an image. Crash order: the metadata file goes first, so what waits for deletion is never offered. */
 export async function withdrawImage(withdrawal: Withdrawal, environment: Environment): Promise<void> {
-  const { identity, volumeName, record, item = {}, isRetained = false } = withdrawal;
+  const { identity, volumeName, record, item = {}, keptAs } = withdrawal;
   const intent = await environment.journal.begin({ kind: 'retire', identity });
   await removeMetadataFile(environment.paths.metadata, identity);
   const { provenance, tags } = record ?? { provenance: unknownOrigin('unknown'), tags: item };
   await putRecord(environment, record, {
     volumeName,
     identity,
-    status: isRetained ? 'active' : statusWithdrawn(record),
+    status: keptAs ?? statusWithdrawn(record),
     provenance,
     tags,
   });

@@ -39,6 +39,7 @@ async function leaseClaims(poolUuid: string, dir: string, moment: HostMoment): P
   if (read instanceof PoolkeeperError) return { claims: [], blindSpots: [unreadableDir('leases', dir, read)] };
   const live = read.leases.filter((lease) => leaseState(lease, moment) === 'live');
   const claims = live.map((lease) => ({
+    kind: 'lease' as const,
     poolUuid,
     volumeName: lease.volumeName,
     label: leaseLabel(lease),
@@ -57,7 +58,10 @@ function leaseLabel({ id, command, pid, expiresAt }: Lease): string {
 function damagedClaim(poolUuid: string, { path, volumeName, error }: DamagedLease): Claims {
   if (volumeName === undefined) return { claims: [], blindSpots: [damagedSpot(path, error)] };
   const label = `damaged lease '${path}' (${error.message}; if no command needs it, remove the file)`;
-  return { claims: [{ poolUuid, volumeName, label, document: path, evidence: EVIDENCE }], blindSpots: [] };
+  return {
+    claims: [{ kind: 'lease', poolUuid, volumeName, label, document: path, evidence: EVIDENCE }],
+    blindSpots: [],
+  };
 }
 
 function damagedSpot(path: string, { message }: PoolkeeperError): BlindSpot {

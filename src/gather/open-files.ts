@@ -31,7 +31,7 @@ export async function openFileRoots(
   return Promise.all(
     open.map(async ({ holder, path, evidence }) => {
       const reference: Reference = { kind: 'path', value: path, evidence };
-      return { label: holder, edges: [await toEdge(reference, holder, files)] };
+      return { label: holder, kind: 'holder' as const, edges: [await toEdge(reference, holder, files)] };
     }),
   );
 }

@@ -15,6 +15,7 @@ export async function pinClaims(poolUuid: string, dir: string, now: number): Pro
       ? []
       : [
           {
+            kind: 'pin' as const,
             poolUuid,
             volumeName,
             label: pinLabel(pin),

@@ -123,7 +123,7 @@ async function claimRoots(
   return Promise.all(
     held.map(async ({ claim, pool }) => {
       const edge = await toEdge(claimReference(claim, pool), claim.document, files);
-      return { label: claim.label, edges: [edge], isClaim: true };
+      return { label: claim.label, kind: claim.kind, edges: [edge], isClaim: true };
     }),
   );
 }
@@ -134,7 +134,7 @@ async function domainRoots({ domains }: Inventory, sight: Sight): Promise<readon
       const edges = await Promise.all(
         documents.map((document) => edgesOf(readXml(document.name, document.xml), sight)),
       );
-      return { label: `domain ${name}`, edges: edges.flat() };
+      return { label: `domain ${name}`, kind: 'domain' as const, edges: edges.flat() };
     }),
   );
 }
@@ -144,7 +144,7 @@ async function poolRoots(pools: readonly StoragePool[], sight: Sight): Promise<r
   return Promise.all(
     pools.map(async ({ name, xml }) => {
       const label = `storage pool ${name}`;
-      return { label, edges: await edgesOf(readXml(`${label}, XML`, xml), sight) };
+      return { label, kind: 'pool' as const, edges: await edgesOf(readXml(`${label}, XML`, xml), sight) };
     }),
   );
 }

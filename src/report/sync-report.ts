@@ -29,7 +29,8 @@ export function showDone(step: SyncStep, delivery: Delivery | undefined, reporte
   const from = delivery?.isFromMirror === true ? ` from ${delivery.url}` : '';
   const behind = heldBytes === undefined || heldBytes === 0n ? '' : `, continued at ${formatBytes(heldBytes)}`;
   const fields = delivery === undefined ? {} : { url, held_bytes: heldBytes };
-  reporter.event('change', doneText(step) + from + behind, 'step_done', { ...stepFields(step), ...fields });
+  const weight = step.action === 'skip' ? 'detail' : 'change';
+  reporter.event(weight, doneText(step) + from + behind, 'step_done', { ...stepFields(step), ...fields });
 }
 
 /** What a step is about to do. */

@@ -9,6 +9,8 @@ function image(product: string, version: string, tags: FoundImage['tags'] = {}):
     record: undefined,
     tags,
     isOffered: true,
+    hasVolume: true,
+    status: 'active',
   };
 }
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { IMAGE_STATUSES, type ImageStatus, isLegalMove, wayTo } from '../../../src/core/lifecycle.ts';
+import { effectiveStatus, IMAGE_STATUSES, type ImageStatus, isLegalMove, wayTo } from '../../../src/core/lifecycle.ts';
 
 /** The table of lifecycle.md, section 1. */
 const LEGAL: Readonly<Record<ImageStatus, readonly ImageStatus[]>> = {
@@ -63,4 +63,32 @@ describe('wayTo', () => {
       expect(wayTo(from, to)).to.deep.equal(way);
     });
   }
+});
+
+describe('effectiveStatus', () => {
+  const STATUSES = [undefined, ...IMAGE_STATUSES] as const;
+
+  it('takes a volume about which nothing is written down for one of uvtool, or for garbage', () => {
+    const changed = (isOffered: boolean) =>
+      STATUSES.filter((status) => effectiveStatus(status, { hasVolume: true, isOffered }) !== status);
+    expect(changed(true)).to.deep.equal([undefined, 'queued', 'deleted']);
+    expect(changed(false)).to.deep.equal([undefined, 'queued', 'deleted']);
+    expect(effectiveStatus(undefined, { hasVolume: true, isOffered: true })).to.equal('active');
+    expect(effectiveStatus('deleted', { hasVolume: true, isOffered: false })).to.equal('pending_delete');
+  });
+
+  it('takes what was complete and has no volume for deleted', () => {
+    const evidence = { hasVolume: false, isOffered: false };
+    expect(STATUSES.map((status) => effectiveStatus(status, evidence))).to.deep.equal([
+      'deleted',
+      'queued',
+      'saving',
+      'importing',
+      'deleted',
+      'deleted',
+      'deleted',
+      'killed',
+      'deleted',
+    ]);
+  });
 });

@@ -47,7 +47,7 @@ const STEPS: readonly (readonly [SyncStep, plan: string, done: string])[] = [
 function printed(show: (reporter: ReturnType<typeof createReporter>) => void, json = false): string {
   const lines: string[] = [];
   const sink = { write: (text: string) => lines.push(text) };
-  show(createReporter({ stdout: sink, stderr: sink, json, quiet: false, verbose: false, env: {}, isJournal: false }));
+  show(createReporter({ stdout: sink, stderr: sink, json, quiet: false, verbose: true, env: {}, isJournal: false }));
   return lines.join('');
 }
 

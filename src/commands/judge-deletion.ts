@@ -1,0 +1,55 @@
+import { identityText } from '../core/identity.ts';
+import type { SweepPolicy, Verdict } from '../core/sweep-plan.ts';
+import { usersOf } from '../core/usage.ts';
+import { FailureError, InUseError } from '../errors.ts';
+import { type Judgement, judgeSight, type PoolSight, seePool } from '../gather/judge-pool.ts';
+import { reasonText } from '../report/sweep-report.ts';
+import type { FoundImage } from './find-image.ts';
+import { imageText } from './permit.ts';
+import type { Session } from './session.ts';
+
+/** The user named the images, so no time has to pass. */
+export function namedPolicy({ context }: Session): SweepPolicy {
+  return { now: context.clock.now(), graceMs: 0, minAgeMs: 0 };
+}
+
+/**
+ * Judges images that the user named as if nobody were offered them.
+ *
+ * @throws InUseError naming everything that uses one of them; FailureError when one cannot be judged.
+ */
+export async function judgeDeletion(session: Session, images: readonly FoundImage[]): Promise<Judgement> {
+  const sight = await seePool(session);
+  const held = images.filter(({ hasVolume }) => hasVolume);
+  const names = new Set(held.map(({ volumeName }) => volumeName));
+  const judgement = judgeSight(sight, namedPolicy(session), { only: names, retired: names });
+  for (const image of held) assertDeletable(image, judgement.verdicts, sight);
+  return judgement;
+}
+
+function assertDeletable(image: FoundImage, verdicts: readonly Verdict[], sight: PoolSight): void {
+  const verdict = verdicts.find(({ volume }) => volume.name === image.volumeName);
+  if (verdict === undefined) throw refusal(image, causeToStay(image, sight));
+  if (verdict.action === 'delete' || verdict.reason.kind === 'unseen') return;
+  if (verdict.reason.kind !== 'needed') throw refusal(image, reasonText(verdict.reason));
+  const users = (usersOf(sight.gathered.graph).get(nodeIdOf(image, sight)) ?? []).map(({ label }) => label);
+  const reason = users.length === 0 ? reasonText(verdict.reason) : `needed by ${users.join(', ')}`;
+  throw new InUseError(`cannot delete ${imageText(image)}: ${reason}`, {
+    hint: `'poolkeeper why' shows the evidence; 'poolkeeper disable' keeps new domains off it`,
+  });
+}
+
+function refusal(image: FoundImage, reason: string): FailureError {
+  return new FailureError(`cannot delete ${imageText(image)}: ${reason}`, { hint: `'poolkeeper why' tells more` });
+}
+
+function causeToStay(image: FoundImage, sight: PoolSight): string {
+  const { elsewhere, view } = sight;
+  const unread = view.unknown.get(identityText(image.identity));
+  return elsewhere.get(nodeIdOf(image, sight)) ?? unread ?? 'not everything about it can be read';
+}
+
+function nodeIdOf({ volumeName }: FoundImage, { gathered, view }: PoolSight): string {
+  const seen = gathered.volumes.find(({ volume: { pool, name } }) => pool === view.pool.name && name === volumeName);
+  return seen?.node.id ?? '';
+}

@@ -1,0 +1,76 @@
+import {
+  type Edge,
+  createResolver,
+  type GraphNode,
+  type GraphRoot,
+  overlaysFirst,
+  type Resolver,
+  type UseGraph,
+} from './use-graph.ts';
+
+/** Something that uses an image: a domain, or whatever else stands at the end of a chain. */
+export interface ImageUser {
+  readonly label: string;
+  readonly kind: 'domain' | 'pool' | 'holder' | 'lease' | 'volume';
+}
+
+/**
+ * Who uses each image of a graph, by node id: every root that reaches it, and images that stand on it which nothing else
+ * reaches. An administrator's lock is no user. A process that holds a file open counts only where nobody else is known: a
+ * running domain has one as well.
+ */
+export function usersOf(graph: UseGraph): ReadonlyMap<string, readonly ImageUser[]> {
+  const resolver = createResolver(graph.nodes);
+  const users = new Map<string, ImageUser[]>();
+  const reached = new Set<GraphNode>();
+  for (const root of graph.roots.filter(({ kind }) => kind !== 'pin')) {
+    for (const node of below(root, resolver, () => true)) {
+      reached.add(node);
+      addUser(users, node, { label: root.label, kind: kindOf(root) });
+    }
+  }
+  for (const start of overlaysFirst(graph.nodes, resolver)) {
+    if (reached.has(start)) continue;
+    // Two names of one file do not stand on each other.
+    for (const node of below(start, resolver, ({ isAlias = false }) => !isAlias)) {
+      if (node === start) continue;
+      reached.add(node);
+      addUser(users, node, { label: start.label, kind: 'volume' });
+    }
+  }
+  return new Map([...users].map(([id, all]) => [id, withoutShadows(all)]));
+}
+
+function kindOf({ kind = 'domain' }: GraphRoot): Exclude<ImageUser['kind'], 'volume'> {
+  return kind === 'pin' ? 'lease' : kind;
+}
+
+/** Everything that a root or an image needs, directly or through others. */
+function below(
+  start: GraphRoot | GraphNode,
+  resolver: Resolver,
+  isFollowed: (edge: Edge) => boolean,
+): ReadonlySet<GraphNode> {
+  const found = new Set<GraphNode>();
+  const waiting = [...start.edges];
+  for (let edge = waiting.pop(); edge !== undefined; edge = waiting.pop()) {
+    if (!isFollowed(edge)) continue;
+    for (const node of resolver.targets(edge)) {
+      if (found.has(node)) continue;
+      found.add(node);
+      waiting.push(...node.edges);
+    }
+  }
+  return found;
+}
+
+function addUser(users: Map<string, ImageUser[]>, node: GraphNode, user: ImageUser): void {
+  const known = users.get(node.id);
+  if (known === undefined) users.set(node.id, [user]);
+  else if (!known.some(({ label }) => label === user.label)) known.push(user);
+}
+
+function withoutShadows(users: readonly ImageUser[]): readonly ImageUser[] {
+  const others = users.filter(({ kind }) => kind !== 'holder');
+  return others.length > 0 ? others : users;
+}
