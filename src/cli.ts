@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import yargs, { type Argv } from 'yargs';
 import { COMMANDS } from './commands/commands.ts';
-import { type CommandContext, STANDARD_INPUT } from './commands/context.ts';
+import { COMPLETE, type CommandContext, STANDARD_INPUT } from './commands/context.ts';
 import { configure } from './commands/configuration.ts';
 import { commonOptions } from './commands/options.ts';
 import { nearNames } from './core/near-names.ts';
@@ -23,6 +24,9 @@ const STOP_SIGNALS = [
   ['SIGHUP', EXIT.interrupted],
 ] as const;
 
+/** The command of uvtool whose arguments this program takes. */
+const UVTOOL_COMMAND = 'uvt-simplestreams-libvirt';
+
 /** Arguments of which every value counts. */
 const LISTS: ReadonlySet<string> = new Set(['_', '--', 'image', 'words', 'filters', 'files', 'pools', 'mirror', 'tag']);
 
@@ -34,12 +38,19 @@ export async function main(): Promise<void> {
   }
   process.stdout.on('error', ignoreBrokenPipe);
   process.stderr.on('error', ignoreBrokenPipe);
-  const argv = process.argv.slice(2);
+  const argv = argumentsOf(process.argv[1] ?? '', process.argv.slice(2));
   process.exitCode = await run(argv, createContext(argv, stop.signal));
+}
+
+/** Called by the name of uvtool's command, the program behaves as scripts expect of that: its `purge` asks nothing. */
+function argumentsOf(program: string, words: readonly string[]): readonly string[] {
+  if (basename(program) !== UVTOOL_COMMAND) return words;
+  return words.flatMap((word) => (word === 'purge' ? [word, '--yes'] : [word]));
 }
 
 /** Parses arguments, runs the command they name and says how it ended. */
 async function run(argv: readonly string[], context: CommandContext): Promise<number> {
+  if (argv[0] === COMPLETE) return printCompletion(argv.slice(1), context);
   try {
     await createParser(argv, context).parseAsync(toParsable(argv), {}, (_error, _arguments, output) => {
       if (output !== '') context.stdout.write(`${output}\n`);
@@ -52,6 +63,21 @@ async function run(argv: readonly string[], context: CommandContext): Promise<nu
     createReporter({ ...context, json, quiet: false, verbose: false }).error(error);
     return error instanceof PoolkeeperError ? error.exitStatus : EXIT.failure;
   }
+}
+
+/** Whatever is wrong, a shell that completes a line is not the place to say so. */
+async function printCompletion(words: readonly string[], context: CommandContext): Promise<number> {
+  const { complete } = await import('./commands/complete.ts');
+  const helpOf = async (command: readonly string[]): Promise<string> => {
+    const help: string[] = [];
+    const collect = (_error: unknown, _arguments: unknown, output: string): void => void help.push(output);
+    await createParser([], context)
+      .wrap(null)
+      .parseAsync([...command, '--help'], {}, collect);
+    return help.join('\n');
+  };
+  context.stdout.write(await complete(words, context, helpOf).catch(() => ''));
+  return EXIT.done;
 }
 
 function createParser(argv: readonly string[], context: CommandContext): Argv {

@@ -90,6 +90,12 @@ export const COMMANDS: readonly Command[] = [
     async (context) => (await import('./config.ts')).configCommand(context),
     { isConfigured: false },
   ),
+  command(
+    'completion <shell>',
+    'print a completion script for a shell',
+    async (context) => (await import('./completion.ts')).completionCommand(context),
+    { isConfigured: false },
+  ),
 ];
 
 function command<T>(

@@ -5,6 +5,9 @@ import type { TextSink } from '../report/surface.ts';
 /** What `-` on the command line stands for. */
 export const STANDARD_INPUT = '/dev/stdin';
 
+/** The command, not in any help, by which the scripts of `completion` ask what may stand at the end of a line. */
+export const COMPLETE = '__complete';
+
 /** What a command may know of the process that it runs in. Only the command line reads `process`. */
 export interface CommandContext {
   readonly stdout: TextSink;

@@ -1,12 +1,16 @@
 import { expect } from 'chai';
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { encodeMetadataName, encodeVolumeName } from '../../src/core/identity.ts';
 import { qemuImg } from '../support/qemu.ts';
 import { productName } from '../support/stream-builder.ts';
 import { uvtool } from '../support/uvtool.ts';
 import { PRODUCTS, World } from '../support/world.ts';
 
+const PROGRAM = fileURLToPath(new URL('../../../bin/poolkeeper.js', import.meta.url));
 const NOBLE = 'com.ubuntu.cloud:server:24.04:amd64';
 const line = (release: string, serial: string): string => `release=${release} arch=amd64 label=release (${serial})\n`;
 
@@ -197,5 +201,21 @@ describe('uvtool compatibility', () => {
     expect(encodeMetadataName(identity)).to.equal(
       'x-uvt-b64-Y29tLnVidW50dS5jbG91ZDpzZXJ2ZXI6MjQuMDQ6YW1kNjQgMjAyNDA0MjMuMQ==',
     );
+  });
+
+  it("answers to the name of uvtool's command, with its arguments, and purges without a question", async () => {
+    await world.publishRelease('noble', '20240423');
+    const command = join(world.root, 'uvt-simplestreams-libvirt');
+    await symlink(PROGRAM, command);
+    const run = async (...args: readonly string[]): Promise<string> => {
+      const [options, env] = [world.options, { PATH: process.env['PATH'], HOME: world.root }];
+      return (await promisify(execFile)(command, [...args, ...options], { env })).stdout;
+    };
+    const source = ['--source', world.server.url, '--path', 'streams/v1/index.sjson', '--keyring', world.keyring];
+    await run('--verbose', 'sync', ...source, '--pool', 'uvtool', 'release=noble', 'arch=amd64');
+    expect(await run('query', '--pool', 'uvtool', 'release=noble')).to.equal(line('noble', '20240423'));
+    await run('purge', '--pool', 'uvtool');
+    expect(await world.volumes()).to.deep.equal([]);
+    expect(await query()).to.equal('');
   });
 });
