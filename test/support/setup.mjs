@@ -20,6 +20,7 @@ const NEEDED = [
   { package: 'gnupg', isThere: () => hasProgram('gpg') },
   { package: 'python3', isThere: () => hasProgram('python3') },
   { package: 'mandoc', isThere: () => hasProgram('mandoc') },
+  { package: 'systemd', isThere: () => hasProgram('systemd-analyze') },
   { package: 'xz-utils', isThere: () => hasProgram('xz') },
   { package: 'zstd', isThere: () => hasProgram('zstd') },
 ];
