@@ -1,5 +1,4 @@
-import { type BigIntStats } from 'node:fs';
-import { realpath, stat } from 'node:fs/promises';
+import { type BigIntStats, realpathSync, statSync } from 'node:fs';
 import { posix } from 'node:path';
 import { baseNameToken } from '../core/reference-tokens.ts';
 import type { Token } from '../core/use-graph.ts';
@@ -23,11 +22,14 @@ export interface FileIdentifier {
   identify(path: string, bytes?: Buffer): Promise<FileIdentity>;
 }
 
-type Look = (path: string, bytes: Buffer) => Promise<FileIdentity>;
+type Look = (path: string, bytes: Buffer) => FileIdentity;
 type Status = BigIntStats | 'other' | 'missing' | 'unreadable';
 
 /** Looks at what a path leads to, links followed. */
-type StatusOf = (path: Buffer) => Promise<Status>;
+type StatusOf = (path: Buffer) => Status;
+
+/** The tokens of a folder and of all above it. */
+type TokensAbove = (folder: string) => readonly Token[];
 
 /** Longer paths cannot be opened (limits.h). */
 const PATH_MAX = 4096;
@@ -43,11 +45,23 @@ const REFUSALS: ReadonlyMap<unknown, 'missing' | 'other'> = new Map([
 /**
  * Looks at paths on this host. A reference is compared by the path as written, by its real path, by inode and by device
  * number, since libvirt keeps paths unchanged and QEMU opens whatever they lead to.
+ *
+ * Every look waits for the file system: libvirt has just looked at the same files, and handing such a call to another thread
+ * costs many times what it takes.
  */
 export function localFiles(): FileIdentifier {
-  const folders = new Map<string, Promise<Status>>();
+  const folders = new Map<string, Status>();
+  const above = new Map<string, readonly Token[]>();
   const statusOfFolder: StatusOf = (path) => remembered(folders, path.toString('latin1'), () => statusOf(path));
-  return memoised((path, bytes) => lookAt(path, bytes, statusOfFolder));
+  const tokensAbove: TokensAbove = (folder) =>
+    remembered(above, folder, () => folderTokens(folder, statusOfFolder, tokensAbove));
+  return memoised((path, bytes) => lookAt(path, bytes, { statusOfFolder, tokensAbove }));
+}
+
+/** What is remembered of folders. */
+interface Folders {
+  readonly statusOfFolder: StatusOf;
+  readonly tokensAbove: TokensAbove;
 }
 
 /**
@@ -57,14 +71,14 @@ export function localFiles(): FileIdentifier {
 export function remoteFiles(): FileIdentifier {
   return memoised((path) => {
     const paths = [...new Set([path, normalised(path)])];
-    return Promise.resolve({
+    return {
       tokens: [...paths.flatMap(pathTokens), baseNameToken(normalised(path))],
       paths,
       state: 'unreadable',
       entry: normalised(path),
       above: [],
       below: [],
-    });
+    };
   });
 }
 
@@ -76,37 +90,38 @@ export function pathTokens(path: string): readonly Token[] {
   return [`path:${path}`, `blank:${path.trim().replaceAll(/\s+/g, ' ')}`];
 }
 
-async function lookAt(path: string, bytes: Buffer, statusOfFolder: StatusOf): Promise<FileIdentity> {
-  const status = await statusOf(bytes);
-  const real = await realPathOf(bytes);
+function lookAt(path: string, bytes: Buffer, { statusOfFolder, tokensAbove }: Folders): FileIdentity {
+  const status = statusOf(bytes);
+  const real = realPathOf(bytes);
   const paths = [...new Set([path, normalised(path), ...(real === undefined ? [] : [real])])];
   const isThere = typeof status === 'object';
   return {
     tokens: [...paths.flatMap(pathTokens), ...(isThere ? inodeTokens(status) : [])],
     paths,
     state: isThere ? kindOf(status) : status,
-    entry: await entryOf(bytes, statusOfFolder),
-    above: await folderTokens(paths, statusOfFolder),
+    entry: entryOf(bytes, statusOfFolder),
+    above: [...new Set(paths.flatMap((each) => (hasFolder(each) ? tokensAbove(posix.dirname(each)) : [])))],
     below: isThere && status.isDirectory() ? [belowToken(status)] : [],
   };
 }
 
 function memoised(look: Look): FileIdentifier {
-  const known = new Map<string, Promise<FileIdentity>>();
+  const known = new Map<string, FileIdentity>();
   return {
-    identify: (path, bytes = Buffer.from(path)) => remembered(known, bytes.toString('latin1'), () => look(path, bytes)),
+    identify: async (path, bytes = Buffer.from(path)) =>
+      remembered(known, bytes.toString('latin1'), () => look(path, bytes)),
   };
 }
 
-function remembered<T>(known: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
+function remembered<T>(known: Map<string, T>, key: string, make: () => T): T {
   const found = known.get(key) ?? make();
   known.set(key, found);
   return found;
 }
 
-async function statusOf(path: Buffer): Promise<Status> {
+function statusOf(path: Buffer): Status {
   try {
-    return await stat(path, { bigint: true });
+    return statSync(path, { bigint: true });
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     return REFUSALS.get(code) ?? 'unreadable';
@@ -114,36 +129,37 @@ async function statusOf(path: Buffer): Promise<Status> {
 }
 
 /** The real path; of a file that does not exist, the place where it would be. */
-async function realPathOf(path: Buffer): Promise<string | undefined> {
+function realPathOf(path: Buffer): string | undefined {
+  const real = resolved(path);
+  if (real !== undefined) return real;
+  const text = path.toString();
+  const directory = resolved(posix.dirname(text));
+  return directory === undefined ? undefined : posix.join(directory, posix.basename(text));
+}
+
+function resolved(path: Buffer | string): string | undefined {
   try {
-    return await realpath(path);
+    return realpathSync.native(path);
   } catch {
-    const text = path.toString();
-    const directory = await realpath(posix.dirname(text)).catch(() => undefined);
-    return directory === undefined ? undefined : posix.join(directory, posix.basename(text));
+    return undefined;
   }
 }
 
-async function entryOf(path: Buffer, statusOfFolder: StatusOf): Promise<string | undefined> {
+function entryOf(path: Buffer, statusOfFolder: StatusOf): string | undefined {
   const text = path.toString('latin1');
-  const directory = await statusOfFolder(Buffer.from(posix.dirname(text), 'latin1'));
+  const directory = statusOfFolder(Buffer.from(posix.dirname(text), 'latin1'));
   return typeof directory === 'object' ? `${directory.dev}:${directory.ino}/${posix.basename(text)}` : undefined;
 }
 
-/** One token for each directory above any of the paths. Links and mounts make them more than the paths show. */
-async function folderTokens(paths: readonly string[], statusOfFolder: StatusOf): Promise<readonly Token[]> {
-  const folders = new Set(paths.filter(({ length }) => length <= PATH_MAX).flatMap(foldersAbove));
-  const statuses = await Promise.all([...folders].map((folder) => statusOfFolder(Buffer.from(folder))));
-  return [...new Set(statuses.flatMap((status) => (typeof status === 'object' ? [belowToken(status)] : [])))];
+function hasFolder(path: string): boolean {
+  return path.length <= PATH_MAX && path.startsWith('/') && path !== '/';
 }
 
-function foldersAbove(path: string): readonly string[] {
-  const folders: string[] = [];
-  for (let folder = path; folder.startsWith('/') && folder !== '/';) {
-    folder = posix.dirname(folder);
-    folders.push(folder);
-  }
-  return folders;
+/** One token for a folder, one for each above it. Links and mounts make them more than the paths show. */
+function folderTokens(folder: string, statusOfFolder: StatusOf, tokensAbove: TokensAbove): readonly Token[] {
+  const status = statusOfFolder(Buffer.from(folder));
+  const own = typeof status === 'object' ? [belowToken(status)] : [];
+  return hasFolder(folder) ? [...own, ...tokensAbove(posix.dirname(folder))] : own;
 }
 
 function belowToken({ dev, ino }: BigIntStats): Token {

@@ -14,7 +14,7 @@ import { inspectSavedDomain } from './inspect-saved-domain.ts';
 import { inspectVdi, inspectVpc } from './inspect-vhd-vdi.ts';
 import { inspectVmdk } from './inspect-vmdk.ts';
 import type { QemuImgInfo } from './qemu-img.ts';
-import { detectFormat } from './signature.ts';
+import { detectFormat, mayBeVmdkText } from './signature.ts';
 
 /** What an inspection may call on beyond the image's own bytes. */
 export interface InspectionContext {
@@ -23,6 +23,9 @@ export interface InspectionContext {
 }
 
 const HEAD_BYTES = 65_536;
+
+/** Nearly all headers that need no more than this end before it, and every magic that tells a format. */
+const FIRST_BYTES = 2048;
 
 const INSPECTORS: Readonly<Record<ImageFormat, (image: OpenedImage, context: InspectionContext) => Promise<Findings>>> =
   {
@@ -47,13 +50,24 @@ const INSPECTORS: Readonly<Record<ImageFormat, (image: OpenedImage, context: Ins
 export async function inspectImage(reader: ImageReader, context: InspectionContext = {}): Promise<ImageInspection> {
   let format: ImageFormat = 'unknown';
   try {
-    const head = await reader.read(0n, HEAD_BYTES);
+    const head = await readHead(reader);
     format = detectFormat(head);
     return inspection(format, await INSPECTORS[format]({ reader, head, directory: directoryOf(reader.path) }, context));
   } catch (error) {
     if (!(error instanceof PoolkeeperError)) throw error;
     return inspection(format, { undecided: error.message, remedy: error.hint });
   }
+}
+
+/**
+ * The first bytes of an image. What is qcow2 asks for more itself when these do not do; what shows no magic, and cannot be
+ * the text of a VMDK, is raw with all of its bytes, too.
+ */
+async function readHead(reader: ImageReader): Promise<Uint8Array> {
+  const first = await reader.read(0n, FIRST_BYTES);
+  const format = detectFormat(first);
+  const isEnough = format === 'qcow2' || (format === 'raw' && !mayBeVmdkText(first));
+  return isEnough || first.length < FIRST_BYTES ? first : reader.read(0n, HEAD_BYTES);
 }
 
 function inspection(

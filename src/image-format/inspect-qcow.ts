@@ -1,3 +1,4 @@
+import { IntegrityError } from '../errors.ts';
 import { decodeName, findingsOfName, mergeFindings, viewOf } from './header-text.ts';
 import type { Findings, OpenedImage } from './image.ts';
 import { parseQcow2Header, QCOW2_INCOMPATIBLE, qcow2HeaderAreaBytes, type Qcow2Header } from './qcow2.ts';
@@ -7,11 +8,20 @@ const KNOWN_FEATURES = Object.values(QCOW2_INCOMPATIBLE).reduce((all, bit) => al
 
 /** Reads backing file and data file of a qcow2 image. Throws IntegrityError when the header is malformed. */
 export async function inspectQcow2({ reader, head, directory }: OpenedImage): Promise<Findings> {
-  const areaBytes = qcow2HeaderAreaBytes(head);
-  const header = parseQcow2Header(areaBytes > head.length ? await reader.read(0n, areaBytes) : head);
+  const header = parseWithin(head) ?? parseQcow2Header(await reader.read(0n, qcow2HeaderAreaBytes(head)));
   return [backingFindings(header, directory), dataFindings(header, directory), featureFindings(header)].reduce(
     mergeFindings,
   );
+}
+
+/** The header, if all that belongs to it lies within these bytes: parsing never goes beyond them. */
+function parseWithin(head: Uint8Array): Qcow2Header | undefined {
+  try {
+    return parseQcow2Header(head);
+  } catch (error) {
+    if (!(error instanceof IntegrityError)) throw error;
+    return undefined;
+  }
 }
 
 /** Reads the backing file of a qcow image, version 1. */

@@ -1,5 +1,4 @@
-import type { BigIntStats } from 'node:fs';
-import { constants, type FileHandle, open, stat } from 'node:fs/promises';
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { FailureError } from '../errors.ts';
 import type { ImageReader } from './image.ts';
 
@@ -16,24 +15,31 @@ const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 type HostPath = string | Buffer;
 
 /**
- * Opens an image on this host for reading. Only regular files and block devices are opened: reading a fifo, a socket
+ * Opens an image on this host for reading. Every call waits for the disk: a header takes five of them, and handing each to
+ * another thread would cost several times what it takes. Only regular files and block devices are opened: reading a fifo, a socket
  * or a character device could block or do something.
  *
  * @throws FailureError when the path cannot be opened or is something else.
  */
 export async function openLocalImage(path: HostPath): Promise<LocalImage> {
-  assertImage(await attempt(path, 'open', () => stat(path, { bigint: true })), path);
-  const handle = await attempt(path, 'open', () => open(path, FLAGS));
+  assertImage(
+    attempt(path, 'open', () => statSync(path, { bigint: true })),
+    path,
+  );
+  const fd = attempt(path, 'open', () => openSync(path, FLAGS));
   try {
-    const opened = assertImage(await attempt(path, 'open', () => handle.stat({ bigint: true })), path);
+    const opened = assertImage(
+      attempt(path, 'open', () => fstatSync(fd, { bigint: true })),
+      path,
+    );
     return {
       path: path.toString(),
       stat: opened,
-      read: (offset, length) => attempt(path, 'read', () => readFully(handle, offset, length)),
-      [Symbol.asyncDispose]: () => handle.close(),
+      read: async (offset, length) => attempt(path, 'read', () => readFully(fd, offset, length)),
+      [Symbol.asyncDispose]: async () => closeSync(fd),
     };
   } catch (error) {
-    await handle.close();
+    closeSync(fd);
     throw error;
   }
 }
@@ -43,22 +49,22 @@ function assertImage(stats: BigIntStats, path: HostPath): BigIntStats {
   throw new FailureError(`cannot read image '${path.toString()}': it is neither a regular file nor a block device`);
 }
 
-async function readFully(handle: FileHandle, offset: bigint, length: number): Promise<Uint8Array> {
+function readFully(fd: number, offset: bigint, length: number): Uint8Array {
   if (offset > Number.MAX_SAFE_INTEGER) return new Uint8Array();
   // Only what was read is returned, so nothing needs to be cleared.
   const buffer = Buffer.allocUnsafe(length);
   let filled = 0;
   while (filled < length) {
-    const { bytesRead } = await handle.read(buffer, filled, length - filled, Number(offset) + filled);
+    const bytesRead = readSync(fd, buffer, filled, length - filled, Number(offset) + filled);
     if (bytesRead === 0) break;
     filled += bytesRead;
   }
   return buffer.subarray(0, filled);
 }
 
-async function attempt<Result>(path: HostPath, act: string, action: () => Promise<Result>): Promise<Result> {
+function attempt<Result>(path: HostPath, act: string, action: () => Result): Result {
   try {
-    return await action();
+    return action();
   } catch (cause) {
     if (cause instanceof FailureError) throw cause;
     throw new FailureError(`cannot ${act} image '${path.toString()}'`, {

@@ -49,8 +49,13 @@ export function describeContent(head: Uint8Array): string {
 
 /** Whether a VMDK text descriptor begins here: wider than QEMU's vmdk_probe, since a domain may name the format itself. */
 function isVmdkDescriptor(head: Uint8Array): boolean {
-  if (head[0] !== 0x23) return false;
+  if (!mayBeVmdkText(head)) return false;
   return /^# *disk descriptorfile|^version=\d|parent(?:CID|FileNameHint)\s*=/imu.test(latin1(head));
+}
+
+/** Whether these bytes may begin a VMDK text descriptor, of which the telling part may come later. */
+export function mayBeVmdkText(head: Uint8Array): boolean {
+  return head[0] === 0x23;
 }
 
 function matches(head: Uint8Array, { offset = 0, magic }: Signature<string>): boolean {

@@ -1,5 +1,6 @@
 import { XMLParser } from 'fast-xml-parser';
 import { LibvirtError } from '../errors.ts';
+import { type PlainXmlSink, readPlainXml } from './xml/plain-xml.ts';
 
 /** Entities stay as they are while parsing and are decoded here: only the five of XML itself, none from a document. */
 const PARSER_OPTIONS = {
@@ -30,12 +31,58 @@ export type XmlElement = Readonly<Record<string, unknown>>;
 export function parseXml(xml: string, root: string): XmlElement {
   let document: unknown;
   try {
-    document = new XMLParser(PARSER_OPTIONS).parse(xml, true);
+    document = parsePlain(xml) ?? parseFully(xml);
   } catch (cause) {
     throw new LibvirtError(`cannot parse the XML of a ${root} that libvirt returned`, { cause });
   }
   if (isElement(document) && Object.hasOwn(document, root)) return asElement(document[root]);
   throw new LibvirtError(`cannot parse the XML of a ${root} that libvirt returned: it has no <${root}>`);
+}
+
+/** What `readPlainXml` can read, in the form that the parser for all of XML gives. */
+export function parsePlain(xml: string): XmlElement | undefined {
+  const document = newRecord();
+  return readPlainXml(xml, recordBuilder(document)) ? document : undefined;
+}
+
+/** Parses a document of any kind. @throws Error when it is not well-formed. */
+export function parseFully(xml: string): unknown {
+  return new XMLParser(PARSER_OPTIONS).parse(xml, true);
+}
+
+type XmlRecord = Record<string, unknown>;
+
+/** Names of elements must not hit upon what objects have of their own. */
+function newRecord(): XmlRecord {
+  return Object.create(null) as XmlRecord;
+}
+
+function recordBuilder(document: XmlRecord): PlainXmlSink {
+  const open: { readonly name: string; readonly record: XmlRecord }[] = [{ name: '', record: document }];
+  const innermost = (): XmlRecord => open.at(-1)?.record ?? document;
+  return {
+    open: (name, attributes) => {
+      const record = newRecord();
+      for (let index = 0; index < attributes.length; index += 2)
+        record[`@${attributes[index]}`] = attributes[index + 1];
+      open.push({ name, record });
+    },
+    text: (raw) => {
+      const record = innermost();
+      record['#text'] = typeof record['#text'] === 'string' ? record['#text'] + raw : raw;
+    },
+    close: () => {
+      const { name, record } = open.pop() ?? { name: '', record: document };
+      const parent = innermost();
+      const known = parent[name];
+      if (known === undefined) parent[name] = isBare(record) ? '' : record;
+      else parent[name] = [known, isBare(record) ? '' : record].flat();
+    },
+  };
+}
+
+function isBare(record: XmlRecord): boolean {
+  return Object.keys(record).length === 0;
 }
 
 /** All elements at a path of element names. */

@@ -1,13 +1,15 @@
-import { type Attr, DOMParser, Element, ParseError } from '@xmldom/xmldom';
+import { DOMParser, ParseError } from '@xmldom/xmldom';
 import { IntegrityError } from '../../errors.ts';
+import { isElement, type XmlAttribute, type XmlElement } from './node.ts';
+import { parsePlainTree } from './plain-tree.ts';
 
 /** A parsed document, with what finding things in it needs. */
 export interface Document {
-  readonly root: Element;
+  readonly root: XmlElement;
   /** Every element, in document order. */
-  readonly elements: readonly Element[];
+  readonly elements: readonly XmlElement[];
   /** By local name, as in `disk`, and again by name and type, as in `disk[@type='file']`. */
-  readonly elementsByStep: ReadonlyMap<string, readonly Element[]>;
+  readonly elementsByStep: ReadonlyMap<string, readonly XmlElement[]>;
   readonly attributeNames: ReadonlySet<string>;
 }
 
@@ -25,15 +27,20 @@ const MAX_DEPTH = 1024;
 export function parseDocument(xml: string): Document {
   if (xml.length > MAX_LENGTH) throw refusal(`it is larger than ${MAX_LENGTH} characters`);
   if (xml.includes('\0')) throw refusal('it contains a NUL character');
+  return indexElements(parsePlainTree(xml) ?? parseFully(xml));
+}
+
+/** Reads a document with a parser for all of XML. @throws IntegrityError as `parseDocument`. */
+export function parseFully(xml: string): XmlElement {
   const document = parse(xml);
   if (document.doctype !== null) throw refusal('it has a document type declaration');
   if (document.documentElement === null) throw refusal('it has no element');
-  return indexElements(document.documentElement);
+  return document.documentElement;
 }
 
 /** The attributes of an element, in document order. The map's own iterator takes several times as long. */
-export function attributesOf({ attributes }: Element): readonly Attr[] {
-  const list: Attr[] = [];
+export function attributesOf({ attributes }: XmlElement): readonly XmlAttribute[] {
+  const list: XmlAttribute[] = [];
   for (let index = 0; index < attributes.length; index += 1) {
     const attribute = attributes.item(index);
     if (attribute !== null) list.push(attribute);
@@ -42,9 +49,9 @@ export function attributesOf({ attributes }: Element): readonly Attr[] {
 }
 
 /** The element children of an element, in document order. */
-export function* childElements(parent: Element): Generator<Element> {
+export function* childElements(parent: XmlElement): Generator<XmlElement> {
   for (let node = parent.firstChild; node !== null; node = node.nextSibling) {
-    if (node instanceof Element) yield node;
+    if (isElement(node)) yield node;
   }
 }
 
@@ -77,9 +84,9 @@ function parse(xml: string): ReturnType<DOMParser['parseFromString']> {
   }
 }
 
-function indexElements(root: Element): Document {
-  const elements: Element[] = [];
-  const elementsByStep = new Map<string, Element[]>();
+function indexElements(root: XmlElement): Document {
+  const elements: XmlElement[] = [];
+  const elementsByStep = new Map<string, XmlElement[]>();
   const attributeNames = new Set<string>();
   const waiting = [{ element: root, depth: 1 }];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
@@ -93,13 +100,13 @@ function indexElements(root: Element): Document {
       if (attribute.name === 'type') addElement(elementsByStep, `${name}[@type='${attribute.value}']`, element);
     }
     for (let node = element.lastChild; node !== null; node = node.previousSibling) {
-      if (node instanceof Element) waiting.push({ element: node, depth: depth + 1 });
+      if (isElement(node)) waiting.push({ element: node, depth: depth + 1 });
     }
   }
   return { root, elements, elementsByStep, attributeNames };
 }
 
-function addElement(elementsByStep: Map<string, Element[]>, step: string, element: Element): void {
+function addElement(elementsByStep: Map<string, XmlElement[]>, step: string, element: XmlElement): void {
   const known = elementsByStep.get(step);
   if (known === undefined) elementsByStep.set(step, [element]);
   else known.push(element);

@@ -1,16 +1,16 @@
-import { Element } from '@xmldom/xmldom';
 import { childElements } from './document.ts';
+import { isElement, type XmlElement } from './node.ts';
 
 /** Writes down where an element stands, as an XPath that selects just it, e.g. `/domain/devices/disk[2]/source`. */
-export type Locate = (element: Element) => string;
+export type Locate = (element: XmlElement) => string;
 
 /** A `Locate` for one document. It remembers what it wrote, so that a document of many references stays cheap. */
 export function createLocator(): Locate {
-  const paths = new Map<Element, string>();
+  const paths = new Map<XmlElement, string>();
   return (element) => {
-    const unknown: Element[] = [];
+    const unknown: XmlElement[] = [];
     let base = '';
-    for (let ancestor: Element | undefined = element; ancestor !== undefined; ancestor = parentElement(ancestor)) {
+    for (let ancestor: XmlElement | undefined = element; ancestor !== undefined; ancestor = parentElement(ancestor)) {
       const known = paths.get(ancestor);
       if (known !== undefined) {
         base = known;
@@ -26,7 +26,7 @@ export function createLocator(): Locate {
 }
 
 /** Writes the paths of an element and all its siblings, and gives that of the element. */
-function addChildren(paths: Map<Element, string>, element: Element): string {
+function addChildren(paths: Map<XmlElement, string>, element: XmlElement): string {
   const parent = parentElement(element);
   const base = parent === undefined ? '' : (paths.get(parent) ?? '');
   const siblings = parent === undefined ? [element] : Array.from(childElements(parent));
@@ -42,6 +42,6 @@ function addChildren(paths: Map<Element, string>, element: Element): string {
   return paths.get(element) ?? '';
 }
 
-function parentElement({ parentNode }: Element): Element | undefined {
-  return parentNode instanceof Element ? parentNode : undefined;
+function parentElement({ parentNode }: XmlElement): XmlElement | undefined {
+  return parentNode !== null && isElement(parentNode) ? parentNode : undefined;
 }

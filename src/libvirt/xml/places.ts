@@ -1,10 +1,10 @@
-import { type Attr, Element, Node } from '@xmldom/xmldom';
 import type { ImageName } from '../../core/backing-string.ts';
 import type { DocumentKind, Reference } from '../../core/reference.ts';
 import { readArgument } from './command-line.ts';
 import { attributesOf, type Document, refusal } from './document.ts';
 import { createLocator, type Locate } from './evidence.ts';
 import { readImageName } from './image-name.ts';
+import { isElement, NODE_TYPE, type XmlAttribute, type XmlElement, type XmlNode } from './node.ts';
 import type { Rule, RuleContent } from './rule.ts';
 import { matchRules } from './rule-match.ts';
 
@@ -24,7 +24,7 @@ interface Finding {
 export function readPlaces(kind: DocumentKind, document: Document): readonly Reference[] {
   const rules = matchRules(kind, document);
   const locate = createLocator();
-  const excluded = new Set<Node>();
+  const excluded = new Set<XmlNode>();
   const findings = new Map<string, Finding>();
   for (const element of document.elements) {
     const isExcluded = rules.get(element)?.content === 'nothing';
@@ -42,7 +42,7 @@ function addFinding(findings: Map<string, Finding>, finding: Finding): void {
   if (known === undefined || (finding.byRule && !known.byRule)) findings.set(key, finding);
 }
 
-function readElement(element: Element, rules: ReadonlyMap<Node, Rule>, locate: Locate): readonly Finding[] {
+function readElement(element: XmlElement, rules: ReadonlyMap<XmlNode, Rule>, locate: Locate): readonly Finding[] {
   const findings: Finding[] = [];
   const add = (contents: readonly Content[], byRule: boolean, step: string): void => {
     for (const content of contents.filter(({ value }) => value !== '')) {
@@ -60,16 +60,20 @@ function readElement(element: Element, rules: ReadonlyMap<Node, Rule>, locate: L
 }
 
 /** The text directly inside an element, as libvirt reads it: in one piece, whatever comments stand in between. */
-function ownText(element: Element, rules: ReadonlyMap<Node, Rule>): string {
+function ownText(element: XmlElement, rules: ReadonlyMap<XmlNode, Rule>): string {
   let text = '';
   for (let node = element.firstChild; node !== null; node = node.nextSibling) {
-    const isText = node.nodeType === Node.TEXT_NODE || node.nodeType === Node.CDATA_SECTION_NODE;
+    const isText = node.nodeType === NODE_TYPE.text || node.nodeType === NODE_TYPE.cdata;
     if (isText && rules.get(node)?.content !== 'nothing') text += node.nodeValue ?? '';
   }
   return text;
 }
 
-function readAttribute(element: Element, attribute: Attr, content: RuleContent | undefined): readonly Content[] {
+function readAttribute(
+  element: XmlElement,
+  attribute: XmlAttribute,
+  content: RuleContent | undefined,
+): readonly Content[] {
   const { value } = attribute;
   const pool = attribute.name === 'volume' ? element.getAttribute('pool') : null;
   if (pool !== null && content !== 'nothing') return [{ kind: 'volume', value, pool }];
@@ -86,7 +90,7 @@ function readAttribute(element: Element, attribute: Attr, content: RuleContent |
  * An RBD image is needed under any of its names: a snapshot is part of its image, and a namespace may stand inside the
  * name (`pool/namespace/image`, libvirt 11.6) or beside it.
  */
-function imageNames(protocol: string, source: Element): readonly string[] {
+function imageNames(protocol: string, source: XmlElement): readonly string[] {
   const name = source.getAttribute('name') ?? '';
   if (protocol !== 'rbd') return [name];
   const image = name.replace(/@[^/]*$/, '');
@@ -94,9 +98,9 @@ function imageNames(protocol: string, source: Element): readonly string[] {
   return namespace === '' ? [image] : [image, image.replace('/', () => `/${namespace}/`)];
 }
 
-function previousArgument(element: Element): string | undefined {
+function previousArgument(element: XmlElement): string | undefined {
   let node = element.previousSibling;
-  while (node !== null && !(node instanceof Element)) node = node.previousSibling;
+  while (node !== null && !isElement(node)) node = node.previousSibling;
   return node?.getAttribute('value') ?? undefined;
 }
 

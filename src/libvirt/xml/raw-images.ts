@@ -1,5 +1,5 @@
-import type { Element } from '@xmldom/xmldom';
 import { childElements, type Document } from './document.ts';
+import type { XmlElement } from './node.ts';
 
 const SOURCE_ELEMENTS = ['source', 'target', 'scratch'];
 /** The attributes by which a source names a file, a device or a volume. */
@@ -25,7 +25,7 @@ export function readRawImages({ elementsByStep }: Document): ReadonlySet<string>
 }
 
 /** Whether the driver or format beside a source says that its bytes are taken as they are. */
-export function isRaw({ parentElement }: Element): boolean {
+export function isRaw({ parentElement }: XmlElement): boolean {
   if (parentElement === null) return false;
   for (const { localName, attributes } of childElements(parentElement)) {
     const type = attributes.getNamedItem('type')?.value;

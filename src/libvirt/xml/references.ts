@@ -1,7 +1,7 @@
-import type { Element } from '@xmldom/xmldom';
 import type { DocumentKind, Reference } from '../../core/reference.ts';
 import { childElements, type Document, parseDocument, refusal } from './document.ts';
 import { DOCUMENT_RULES } from './document-rules.ts';
+import type { XmlElement } from './node.ts';
 import { readInnerImages } from './inner-images.ts';
 import { readPlaces } from './places.ts';
 import { readRawImages } from './raw-images.ts';
@@ -56,11 +56,11 @@ function documentName({ root }: Document): string | undefined {
   return childText(root, 'name') ?? childText(firstChild(root, 'domain'), 'name');
 }
 
-function childText(parent: Element | undefined, name: string): string | undefined {
+function childText(parent: XmlElement | undefined, name: string): string | undefined {
   return firstChild(parent, name)?.textContent ?? undefined;
 }
 
-function firstChild(parent: Element | undefined, name: string): Element | undefined {
+function firstChild(parent: XmlElement | undefined, name: string): XmlElement | undefined {
   if (parent === undefined) return undefined;
   for (const child of childElements(parent)) {
     if (child.localName === name) return child;

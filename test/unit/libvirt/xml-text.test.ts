@@ -1,7 +1,9 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { LibvirtError } from '../../../src/errors.ts';
-import { elementsAt, escapeXml, parseXml, textAt } from '../../../src/libvirt/xml-text.ts';
+import { elementsAt, escapeXml, parseFully, parsePlain, parseXml, textAt } from '../../../src/libvirt/xml-text.ts';
+import { mutated } from '../../fuzz/mutation.ts';
 
 describe('xml-text', () => {
   it('reads texts and attributes by path', () => {
@@ -51,4 +53,53 @@ describe('xml-text', () => {
       }),
     );
   });
+});
+
+describe('parsePlain', () => {
+  const TESTDATA = new URL('../../../../testdata/volume/', import.meta.url);
+  const SAMPLES = readdirSync(TESTDATA)
+    .filter((name) => name.endsWith('.xml'))
+    .map((name) => readFileSync(new URL(name, TESTDATA), 'utf8'));
+  const TOKENS = [
+    '<b/>',
+    '<b>',
+    '</b>',
+    '<b c="1"/>',
+    '&amp;',
+    '<',
+    '>',
+    "'",
+    '"',
+    ' ',
+    '\n',
+    '<__proto__/>',
+    '<a:b/>',
+  ];
+
+  it('reads documents of volumes and pools', () => {
+    expect(SAMPLES.filter((xml) => parsePlain(xml) === undefined)).to.deep.equal([]);
+  });
+
+  it('gives what the parser for all of XML gives, or nothing', () => {
+    for (const xml of SAMPLES) assertSame(xml);
+    const inputs = mutated({ seeds: SAMPLES, tokens: TOKENS });
+    const runs = { numRuns: Number(process.env['PLAIN_XML_RUNS'] ?? 2000) };
+    fc.assert(
+      fc.property(inputs, (bytes) => assertSame(bytes.toString())),
+      runs,
+    );
+  });
+
+  function assertSame(xml: string): void {
+    const plain = parsePlain(xml);
+    if (plain !== undefined) expect(JSON.stringify(sorted(plain))).to.equal(JSON.stringify(sorted(parseFully(xml))));
+  }
+
+  /** An element without attributes and children may come as its text alone. */
+  function sorted(value: unknown): unknown {
+    if (Array.isArray(value)) return value.map(sorted);
+    if (typeof value === 'string') return [['#text', value]];
+    const entries = Object.entries(value ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    return entries.map(([name, child]) => [name, /^[#@]/.test(name) ? child : sorted(child)]);
+  }
 });

@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import type { Node } from '@xmldom/xmldom';
 import { expect } from 'chai';
 import { parse } from 'xpath';
 import { parseDocument } from '../../../../src/libvirt/xml/document.ts';
 import { DOCUMENT_RULES } from '../../../../src/libvirt/xml/document-rules.ts';
 import { readReferences } from '../../../../src/libvirt/xml/references.ts';
+import type { XmlNode } from '../../../../src/libvirt/xml/node.ts';
 import type { Rule } from '../../../../src/libvirt/xml/rule.ts';
 import { matchRules } from '../../../../src/libvirt/xml/rule-match.ts';
 
@@ -18,7 +18,7 @@ describe('matchRules', () => {
         const xml = readFileSync(new URL(file, directory), 'utf8');
         const document = parseDocument(xml);
         const { kind } = readReferences(xml);
-        const expected = new Map<Node, Rule>();
+        const expected = new Map<XmlNode, Rule>();
         for (const rule of DOCUMENT_RULES[kind]) {
           const options = { node: document.root, allowAnyNamespaceForNoPrefix: true };
           for (const node of parse(rule.xpath).evaluateNodeSet(options).toUnsortedArray()) expected.set(node, rule);
@@ -31,7 +31,7 @@ describe('matchRules', () => {
   }
 });
 
-function describePlaces(places: ReadonlyMap<Node, Rule>): readonly string[] {
+function describePlaces(places: ReadonlyMap<XmlNode, Rule>): readonly string[] {
   return [...places]
     .map(([{ nodeName, nodeValue }, rule]) => `${nodeName} ${nodeValue ?? ''} ${rule.xpath}`)
     .toSorted();
