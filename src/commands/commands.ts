@@ -72,7 +72,7 @@ export const COMMANDS: readonly Command[] = [
     (await import('./import.ts')).importCommand(context),
   ),
   command('create', 'make an empty image', async (context) => (await import('./create.ts')).createCommand(context)),
-  command('clone <words..>', 'make a volume that stands on an image', async (context) =>
+  command('clone <words..>', 'make a volume of an image', async (context) =>
     (await import('./clone.ts')).cloneCommand(context),
   ),
   command('lease', 'keep an image while a command builds on it', async (context) =>

@@ -5,6 +5,7 @@ import { parseDigest } from '../core/digest.ts';
 import { formatBytes } from '../core/byte-size.ts';
 import { encodeVolumeName, identityText } from '../core/identity.ts';
 import type { Digest } from '../core/record.ts';
+import { track } from '../core/track.ts';
 import { UsageError } from '../errors.ts';
 import { importImage, type ImportedImage } from '../execute/import-image.ts';
 import { runTask } from '../execute/run-task.ts';
@@ -104,10 +105,20 @@ async function bringIn(
   const { identity, volumeName } = image;
   const stagingName = encodeVolumeName({ ...identity, version: `${identity.version}.staging` }, pool.type);
   const task = { kind: 'import', volumeName, identity, totalBytes: source.sizeBytes } as const;
-  const imported = await runTask(environment, task, (onProgress) => {
-    const job = { ...image, stagingName, source, digest, roomBytes, onProgress };
-    return importImage({ ...job, assertUnused: (name) => assertUnused(session, name) }, environment);
-  });
+  const job = { ...image, stagingName, source, digest, roomBytes };
+  const bar = {
+    label: `import ${image.name}`,
+    ...(source.sizeBytes !== undefined && { totalBytes: source.sizeBytes }),
+  };
+  const imported = await track(environment.progress, bar, ({ reach }) =>
+    runTask(environment, task, (progress) => {
+      const onProgress = (doneBytes: bigint): void => {
+        reach(doneBytes);
+        progress(doneBytes);
+      };
+      return importImage({ ...job, onProgress, assertUnused: (name) => assertUnused(session, name) }, environment);
+    }),
+  );
   report(session, imported);
 }
 

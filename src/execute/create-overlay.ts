@@ -1,11 +1,8 @@
-import { formatBytes } from '../core/byte-size.ts';
-import { FailureError, UsageError } from '../errors.ts';
-import { volumesOf } from '../gather/image-edges.ts';
-import { parseQcow2Header, qcow2HeaderAreaBytes } from '../image-format/qcow2.ts';
-import { detectFormat } from '../image-format/signature.ts';
+import { UsageError } from '../errors.ts';
 import type { Connection } from '../libvirt/connection.ts';
-import { hasNumber, VIR_ERR } from '../libvirt/error-codes.ts';
 import { createVolume, type Volume, volumeXml } from '../libvirt/volume.ts';
+import { assertNotSmaller, type BaseImage } from './base-image.ts';
+import { makeNewVolume } from './new-volume.ts';
 
 /** What to create. */
 export interface OverlayRequest {
@@ -14,9 +11,6 @@ export interface OverlayRequest {
   /** As the domain will see it; by default as large as the image. */
   readonly sizeBytes: bigint | undefined;
 }
-
-/** All qcow2 headers begin within the first cluster, of which this is the smallest that is always enough to tell its size. */
-const HEAD_BYTES = 65_536;
 
 /** Linux's longest file name. */
 const LONGEST_NAME_BYTES = 255;
@@ -39,44 +33,18 @@ export function checkCloneName(name: string): void {
  * Creates a volume that stands on another one. The format of the backing file is always written into its header, since
  * libvirt refuses to guess it.
  *
- * @throws UsageError when the size is smaller than the image; FailureError when the image is not qcow2, or the name is
- * taken; LibvirtError.
+ * @throws UsageError when the size is smaller than the image; FailureError when the name is taken; LibvirtError.
  */
-export async function createOverlay(connection: Connection, base: Volume, request: OverlayRequest): Promise<Volume> {
+export function createOverlay(connection: Connection, base: BaseImage, request: OverlayRequest): Promise<Volume> {
   const { pool, name, sizeBytes } = request;
-  const baseBytes = await virtualSize(connection, base);
-  if (sizeBytes !== undefined && sizeBytes < baseBytes) {
-    throw new UsageError(`--size is smaller than the image, which has ${formatBytes(baseBytes)}`, {
-      hint: 'an overlay that is smaller would cut the image off',
-    });
-  }
+  assertNotSmaller(base, sizeBytes);
+  const { format, volume, capacityBytes } = base;
   const xml = volumeXml({
     name,
-    capacityBytes: sizeBytes ?? baseBytes,
+    capacityBytes: sizeBytes ?? capacityBytes,
     allocationBytes: 0n,
     format: 'qcow2',
-    backing: { path: base.path, format: 'qcow2' },
+    backing: { path: volume.path, format },
   });
-  try {
-    return await createVolume(connection, pool, xml);
-  } catch (cause) {
-    if (!hasNumber(cause, VIR_ERR.storageVolumeExists)) throw cause;
-    throw new FailureError(`volume '${name}' exists already in storage pool '${pool}'`, {
-      hint: 'choose another name, or delete that volume first',
-    });
-  }
-}
-
-/** Libvirt's own figure is as of a refresh, and for raw volumes the length of the file. */
-async function virtualSize(connection: Connection, { pool, name }: Volume): Promise<bigint> {
-  const read = volumesOf(connection);
-  const head = await read({ pool, name }, 0n, HEAD_BYTES);
-  if (detectFormat(head) !== 'qcow2') {
-    throw new FailureError(`volume '${name}' in storage pool '${pool}' is not a qcow2 image`, {
-      hint: 'only qcow2 images can be the base of an overlay here',
-    });
-  }
-  const areaBytes = qcow2HeaderAreaBytes(head);
-  const area = areaBytes > head.length ? await read({ pool, name }, 0n, areaBytes) : head;
-  return parseQcow2Header(area).virtualSizeBytes;
+  return makeNewVolume(pool, name, () => createVolume(connection, pool, xml));
 }

@@ -217,6 +217,7 @@ function volumeFunctions(declare: Declarations): VolumeFunctions {
     storageVolLookupByKey: declare.remote('void *virStorageVolLookupByKey(void *, str)'),
     storageVolCreateXML: declare.remote('void *virStorageVolCreateXML(void *, str, uint)'),
     storageVolCreateXMLFrom: declare.remote('void *virStorageVolCreateXMLFrom(void *, str, void *, uint)'),
+    storageVolResize: declare.remote('int virStorageVolResize(void *, uint64, uint)'),
     storageVolDelete: declare.remote('int virStorageVolDelete(void *, uint)'),
     storageVolGetInfo: declare.info('virStorageVolGetInfo', info),
     storageVolGetXMLDesc: declare.text('virStorageVolGetXMLDesc'),

@@ -82,6 +82,7 @@ export interface VolumeFunctions {
     from: VolumeHandle,
     flags: number,
   ) => Promise<VolumeHandle | null>;
+  storageVolResize: (volume: VolumeHandle, capacity: bigint, flags: number) => Promise<number>;
   storageVolDelete: Act<VolumeHandle>;
   storageVolGetInfo: (volume: VolumeHandle) => Promise<NativeVolumeInfo | null>;
   storageVolGetXMLDesc: Describe<VolumeHandle>;

@@ -130,6 +130,25 @@ export function createVolumeFrom(
   );
 }
 
+/** Makes a volume larger. What is behind its former end reads as zeros. */
+export function resizeVolume(
+  connection: Connection,
+  { pool, name }: { readonly pool: string; readonly name: string },
+  capacityBytes: bigint,
+): Promise<void> {
+  return connection.run((lane) =>
+    withVolume(lane, pool, name, async (volume) => {
+      await lane.call(
+        `resize volume '${name}' in pool '${pool}'`,
+        lane.native.storageVolResize,
+        volume,
+        capacityBytes,
+        0,
+      );
+    }),
+  );
+}
+
 /**
  * Removes a volume and its content. libvirt does not ask whether a domain has it open.
  *

@@ -114,7 +114,7 @@ export class RaceHost {
 
   async #cloneHere(image: string, name: string): Promise<boolean> {
     const { context, options } = inProcess(this.world);
-    const own = { words: [image, name], overlay: true, any: true, size: undefined, targetPool: undefined };
+    const own = { words: [image, name], overlay: true, full: false, any: true, size: undefined, targetPool: undefined };
     try {
       await cloneCommand(context).handler({ ...options, ...own, _: [], $0: '' });
       return true;
