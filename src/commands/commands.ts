@@ -81,6 +81,12 @@ export const COMMANDS: readonly Command[] = [
   command('purge', 'withdraw all images and delete those that nothing needs', async (context) =>
     (await import('./purge.ts')).purgeCommand(context),
   ),
+  command(
+    'doctor',
+    'look for what keeps poolkeeper from its work, and say what mends it',
+    async (context) => (await import('./doctor.ts')).doctorCommand(context),
+    { isConfigured: false },
+  ),
   command('keyring', 'add or list the keys that sources are verified with', async (context) =>
     (await import('./keyring.ts')).keyringCommand(context),
   ),

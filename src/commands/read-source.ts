@@ -41,7 +41,11 @@ interface KeyringFile {
   readonly pinned: readonly string[];
 }
 
-const UBUNTU_KEYRING = '/usr/share/keyrings/ubuntu-cloudimage-keyring.gpg';
+/** The source of those who name none: Ubuntu's releases. */
+export const DEFAULT_SOURCE = 'https://cloud-images.ubuntu.com/releases/';
+
+/** Where Debian and Ubuntu install the keys of Ubuntu's images. */
+export const UBUNTU_KEYRING = '/usr/share/keyrings/ubuntu-cloudimage-keyring.gpg';
 const MAX_KEYRING_BYTES = 16 * 1024 * 1024;
 
 /**

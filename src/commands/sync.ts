@@ -15,7 +15,7 @@ import { createPool } from './create-pool.ts';
 import { goneFrom } from './gone-products.ts';
 import { type MetricsArguments, metricsOption, observeRun } from './observe-run.ts';
 import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
-import { type ReadSource, readSource, rememberSource, type SourceArguments } from './read-source.ts';
+import { DEFAULT_SOURCE, type ReadSource, readSource, rememberSource, type SourceArguments } from './read-source.ts';
 import { repairState } from './repair-state.ts';
 import { collectionPolicy, type RetentionArguments, retentionOptions } from './retention-options.ts';
 import { fetcherOf, type LockedSession, openSession, type Session, withConnection, withLock } from './session.ts';
@@ -53,7 +53,7 @@ function syncOptions(yargs: Argv): Argv {
     .option('source', {
       type: 'string',
       requiresArg: true,
-      default: 'https://cloud-images.ubuntu.com/releases/',
+      default: DEFAULT_SOURCE,
       describe: 'address of the simplestreams source',
     })
     .option('path', { type: 'string', requiresArg: true, describe: 'first document, relative to the source' })

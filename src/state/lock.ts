@@ -55,6 +55,17 @@ export async function acquireLock(path: string, owner: LockOwner): Promise<Lock>
   return new Lock(fd);
 }
 
+/**
+ * Who says that it holds a lock, without asking for it: `undefined` when nobody does. A process that was killed has left
+ * its name behind.
+ *
+ * @throws IntegrityError when the file is not a lock's; FailureError when it cannot be read.
+ */
+export async function readLockOwner(path: string): Promise<LockOwner | undefined> {
+  const file = await readFileBounded(path, MAX_BYTES);
+  return file === undefined || file.bytes.length === 0 ? undefined : readOwner(path);
+}
+
 async function lockedError(path: string): Promise<LockedError> {
   const owner = await patientOwner(path);
   const hint = 'wait until it is done, or stop it';

@@ -1,0 +1,96 @@
+import { constants, existsSync } from 'node:fs';
+import { access, stat, statfs } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { formatBytes } from '../core/byte-size.ts';
+import { type Finding, ok, orOk, problem, warning } from '../core/finding.ts';
+import { poolSpace } from '../libvirt/storage-pool.ts';
+import { ensurePrivateDir } from '../state/private-dir.ts';
+import { fileError } from '../state/file-error.ts';
+import type { PoolPatient } from './health.ts';
+
+/** Below this share of its size, a pool is as good as full. */
+const LEAST_FREE_PERCENT = 5n;
+/** The state takes up some megabytes, and a run needs room to write it anew. */
+const LEAST_STATE_BYTES = 64n * 1024n * 1024n;
+
+/** Whether poolkeeper can write to a directory of its own, and nobody else can who should not. */
+export async function checkPlace(what: string, path: string, uid: number): Promise<readonly Finding[]> {
+  return [await examinePlace(what, resolve(path), uid)];
+}
+
+async function examinePlace(what: string, dir: string, uid: number): Promise<Finding> {
+  if (existsSync(dir)) {
+    await ensurePrivateDir(dir, { uid });
+    if (await isWritable(dir)) return ok(`${what} '${dir}' can be written to`);
+    return problem(`${what} '${dir}' cannot be written to`, `run poolkeeper as its owner, or: chown ${uid} '${dir}'`);
+  }
+  const parent = nearestParent(dir);
+  if (await isWritable(parent)) return ok(`${what} '${dir}' will be made by the first run`);
+  return problem(`${what} '${dir}' cannot be made in '${parent}'`, `as root: install -d -o ${uid} -m 0750 '${dir}'`);
+}
+
+/**
+ * Whether metadata files can be written, by whoever owns the directory: it may be uvtool's, which is not as strict as
+ * poolkeeper is about its own.
+ */
+export async function checkMetadataPlace({ paths }: PoolPatient): Promise<readonly Finding[]> {
+  const dir = existsSync(paths.metadata) ? paths.metadata : nearestParent(paths.metadata);
+  if (await isWritable(dir)) return [ok(`metadata directory '${paths.metadata}' can be written to`)];
+  return [problem(`metadata directory '${paths.metadata}' cannot be written to`, 'run poolkeeper as root')];
+}
+
+function nearestParent(dir: string): string {
+  const parent = dirname(dir);
+  return existsSync(parent) ? parent : nearestParent(parent);
+}
+
+async function isWritable(dir: string): Promise<boolean> {
+  return access(dir, constants.W_OK | constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Whether QEMU, which libvirt runs as a user of its own, can get at the images of a system-wide libvirt. */
+export async function checkReadable({ connection, pool }: PoolPatient): Promise<readonly Finding[]> {
+  const { targetPath } = pool;
+  if (targetPath === undefined || !new URL(connection.uri).pathname.endsWith('/system')) return [];
+  return orOk(await closedDirectories(targetPath), `every user, and so QEMU's, can enter '${targetPath}'`);
+}
+
+/** The directories on the way to an image, the last included, that not everybody can enter. */
+export async function closedDirectories(path: string): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (let dir = resolve(path); dir !== dirname(dir); dir = dirname(dir)) {
+    const { mode } = await stat(dir).catch((cause: unknown) => {
+      throw fileError(`cannot look at '${dir}'`, cause);
+    });
+    if ((mode & constants.S_IXOTH) === 0)
+      findings.push(
+        warning(`QEMU's user may not be able to enter '${dir}' on the way to the images`, `chmod o+x '${dir}'`),
+      );
+  }
+  return findings;
+}
+
+/** Whether there is room for what comes next. */
+export async function checkSpace(patient: PoolPatient): Promise<readonly Finding[]> {
+  const { connection, pool, reserveBytes, stateDir } = patient;
+  const { capacityBytes, availableBytes } = await poolSpace(connection, pool.name);
+  const free = `${formatBytes(availableBytes)} of ${formatBytes(capacityBytes)} are free in storage pool '${pool.name}'`;
+  const fix = `'poolkeeper gc --dry-run' shows what could go`;
+  const state = await freeState(stateDir);
+  if (capacityBytes === 0n) return [ok(`storage pool '${pool.name}' does not tell how large it is`), ...state];
+  if (availableBytes < reserveBytes)
+    return [problem(`only ${free}, less than the reserve of ${formatBytes(reserveBytes)}`, fix), ...state];
+  if (availableBytes * 100n < capacityBytes * LEAST_FREE_PERCENT) return [warning(`only ${free}`, fix), ...state];
+  return [ok(free), ...state];
+}
+
+async function freeState(dir: string): Promise<readonly Finding[]> {
+  const { bavail, bsize } = await statfs(existsSync(dir) ? dir : nearestParent(resolve(dir)), { bigint: true });
+  const freeBytes = bavail * bsize;
+  if (freeBytes >= LEAST_STATE_BYTES) return [];
+  const message = `only ${formatBytes(freeBytes)} are free where the state is, in '${dir}'`;
+  return [problem(message, 'make room on that file system')];
+}
