@@ -78,6 +78,9 @@ export const COMMANDS: readonly Command[] = [
   command('lease', 'keep an image while a command builds on it', async (context) =>
     (await import('./lease.ts')).leaseCommand(context),
   ),
+  command('snapshot', 'keep former contents of a persistent image, and go back to them', async (context) =>
+    (await import('./snapshot.ts')).snapshotCommand(context),
+  ),
   command('purge', 'withdraw all images and delete those that nothing needs', async (context) =>
     (await import('./purge.ts')).purgeCommand(context),
   ),

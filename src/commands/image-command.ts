@@ -6,7 +6,7 @@ import type { CommandContext } from './context.ts';
 import { type FoundImage, imagesOf } from './find-image.ts';
 import { type PoolArguments, poolOptions } from './options.ts';
 import { repairState } from './repair-state.ts';
-import { fetcherOf, type LockedSession, openSession, withConnection, withLock } from './session.ts';
+import { fetcherOf, type LockedSession, openSession, type Session, withConnection, withLock } from './session.ts';
 
 /** The values that `imageOptions` yields. */
 export interface ImageArguments extends PoolArguments {
@@ -23,6 +23,11 @@ export function imageOptions<T>(yargs: Argv<T>) {
   });
 }
 
+/** Every image of the pool that has a volume, as they are now. */
+export async function readImages({ connection, pool, paths }: Session): Promise<readonly FoundImage[]> {
+  return imagesOf(await gatherPoolView(pool, await listVolumeNames(connection, pool.name), paths));
+}
+
 /** Takes the pool's lock and reads what images there are. */
 export async function withImages(
   context: CommandContext,
@@ -37,8 +42,7 @@ export async function withImages(
       await withLock(session, { command, fetcher }, async (locked) => {
         await refreshPool(connection, session.pool.name);
         await repairState(locked);
-        const volumes = await listVolumeNames(connection, session.pool.name);
-        await use(locked, imagesOf(await gatherPoolView(session.pool, volumes, session.paths)));
+        await use(locked, await readImages(session));
       });
     });
   } finally {

@@ -11,6 +11,7 @@ import { isNoStorageVolume } from '../libvirt/error-codes.ts';
 import { listVolumeNames, lookupVolume } from '../libvirt/volume.ts';
 import { reasonText } from '../report/sweep-report.ts';
 import { setAside } from '../state/set-aside.ts';
+import { resumeReplacements } from './resume-replacements.ts';
 import type { LockedSession, Session } from './session.ts';
 
 /**
@@ -19,6 +20,7 @@ import type { LockedSession, Session } from './session.ts';
  * active so that nothing is lost with them.
  */
 export async function repairState(session: LockedSession): Promise<void> {
+  await resumeReplacements(session);
   const { environment, reporter, connection, pool, paths } = session;
   const view = await gatherPoolView(pool, await listVolumeNames(connection, pool.name), paths);
   for (const { kind, name, identity, error } of view.damaged) {
@@ -44,7 +46,7 @@ async function closeIntents(session: LockedSession, view: PoolView): Promise<voi
   const partials = await partialImages(session, view, journal.openIntents());
   const continued = new Set([...partials.values()].map(({ intentId }) => intentId));
   for (const { id, intent } of journal.openIntents()) {
-    if (continued.has(id)) continue;
+    if (continued.has(id) || isOfReplacement(intent, journal.openIntents())) continue;
     const text = `an earlier run was interrupted during ${intent.kind}`;
     session.reporter.event('detail', text, 'recovery', { intent: intent.kind });
     try {
@@ -55,6 +57,15 @@ async function closeIntents(session: LockedSession, view: PoolView): Promise<voi
       session.reporter.warning(error.message, error.hint);
     }
   }
+}
+
+/** Whether an intent is about a change of an image that could not be ended, or about the copy that this rests on. */
+function isOfReplacement(intent: JournalIntent, all: readonly OpenIntent[]): boolean {
+  if (intent.kind === 'replace') return true;
+  return all.some(
+    ({ intent: other }) =>
+      other.kind === 'replace' && intent.kind === 'create' && other.sourceName === intent.volumeName,
+  );
 }
 
 async function closeIntent(

@@ -165,7 +165,14 @@ export function permissionFor(command: ImageCommand, facts: ImageFacts): Permiss
 }
 
 /** Commands that leave a snapshot and the image that it belongs to as they are. */
-const HARMLESS: ReadonlySet<ImageCommand> = new Set<ImageCommand>(['list', 'show', 'verify', 'import', 'create']);
+const HARMLESS: ReadonlySet<ImageCommand> = new Set<ImageCommand>([
+  'list',
+  'show',
+  'undo',
+  'verify',
+  'import',
+  'create',
+]);
 
 function exception(command: ImageCommand, facts: ImageFacts): Permission | undefined {
   if (facts.snapshotOf !== undefined && !HARMLESS.has(command)) return ofSnapshot(facts.snapshotOf);

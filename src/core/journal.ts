@@ -1,5 +1,6 @@
 import type { Identity } from './identity.ts';
 import type { Digest } from './record.ts';
+import type { Replacement } from './replacement.ts';
 
 /**
  * What a run is about to do, noted before it starts.
@@ -8,6 +9,7 @@ import type { Digest } from './record.ts';
  * - `retire`: remove a metadata file
  * - `delete`: delete a volume
  * - `create`: make a volume and fill it from elsewhere than a source; while it is open, the volume is not complete
+ * - `replace`: give a volume another content under the same name
  */
 export type JournalIntent =
   | {
@@ -21,7 +23,8 @@ export type JournalIntent =
     }
   | { readonly kind: 'publish' | 'retire'; readonly identity: Identity }
   | { readonly kind: 'create'; readonly volumeName: string; readonly identity: Identity }
-  | { readonly kind: 'delete'; readonly volumeName: string; readonly volumeKey: string };
+  | { readonly kind: 'delete'; readonly volumeName: string; readonly volumeKey: string }
+  | ({ readonly kind: 'replace' } & Replacement);
 
 /** Facts about the progress of an intent, such as the validators of a half-fetched image. */
 export type JournalNotes = Readonly<Record<string, string>>;

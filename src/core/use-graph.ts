@@ -14,6 +14,8 @@ export interface Edge {
   readonly tokens: readonly Token[];
   /** The document says that the image is opened as raw bytes: no other image can stand behind it. */
   readonly isRaw?: boolean;
+  /** The document says what the image stands on, whatever its header says. */
+  readonly isFixed?: boolean;
   /** It leads to another name of the same file, and neither stands on the other. */
   readonly isAlias?: boolean;
 }

@@ -33,6 +33,8 @@ export interface FoundReferences {
   readonly references: readonly Reference[];
   /** The values that are opened as raw bytes and in no other way. */
   readonly rawImages: ReadonlySet<string>;
+  /** The values whose backing chain the document spells out. */
+  readonly fixedChains?: ReadonlySet<string>;
   readonly blindSpots: readonly BlindSpot[];
 }
 
@@ -75,9 +77,9 @@ export function readVolumeXml(document: string, xml: string): FoundReferences {
 /** What an XML document names; a document that cannot be read is a blind spot. */
 export function readXml(document: string, xml: string): FoundReferences {
   try {
-    const { found, rawImages, innerImages } = readDocument(xml);
+    const { found, rawImages, innerImages, fixedChains } = readDocument(xml);
     const blindSpots = innerImages.map((image) => unseenInside(image, document));
-    return { document, references: found.references, rawImages, blindSpots };
+    return { document, references: found.references, rawImages, fixedChains, blindSpots };
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const remedy = `look at the document with virsh; 'poolkeeper references -' says what is wrong with it`;

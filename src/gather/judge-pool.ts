@@ -32,8 +32,8 @@ export interface Judgement {
 export interface Scope {
   /** Judge no other volumes than these; all others stay. Default: every managed volume that is not offered. */
   readonly only?: ReadonlySet<string>;
-  /** Judge these as if nobody were offered them. */
-  readonly retired?: ReadonlySet<string> | 'all';
+  /** Judge these as if nobody were offered them; with `even lasting` those too that nothing but their user makes garbage. */
+  readonly retired?: ReadonlySet<string> | 'all' | 'even lasting';
 }
 
 /** Looks at everything afresh and judges the pool's volumes by the deletion rule. */
@@ -59,7 +59,7 @@ export function judgeSight(
   const { candidates, causes } = splitCandidates(view, gathered, {
     firstSeenAt: policy.now,
     elsewhere,
-    isRetired: (name) => retired === 'all' || retired.has(name),
+    isRetired: (name) => (typeof retired === 'string' ? retired === 'all' || retired : retired.has(name)),
   });
   const judged = only === undefined ? candidates : candidates.filter(({ volume }) => only.has(volume.name));
   return { view, verdicts: planSweep(judged, gathered.graph, policy, causes) };
@@ -67,7 +67,7 @@ export function judgeSight(
 
 /** The names of managed volumes that something needs which is no image of the pool itself. */
 export function volumesInUse(sight: PoolSight, now: number): ReadonlySet<string> {
-  const { verdicts } = judgeSight(sight, { now, graceMs: 0, minAgeMs: 0 }, { retired: 'all' });
+  const { verdicts } = judgeSight(sight, { now, graceMs: 0, minAgeMs: 0 }, { retired: 'even lasting' });
   return new Set(
     verdicts.flatMap((verdict) =>
       verdict.action === 'keep' && verdict.reason.kind === 'needed' ? [verdict.volume.name] : [],

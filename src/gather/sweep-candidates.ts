@@ -1,5 +1,6 @@
 import { identityText } from '../core/identity.ts';
 import type { ImageStatus } from '../core/lifecycle.ts';
+import type { ImageRecord } from '../core/record.ts';
 import type { SweepCandidate } from '../core/sweep-plan.ts';
 import type { GatheredGraph } from './use-graph.ts';
 import type { ManagedVolume, PoolView } from './pool-view.ts';
@@ -14,11 +15,14 @@ export interface CandidateSplit {
 /** Statuses in which an image only waits for its volume to go. */
 const DISCARDED: ReadonlySet<ImageStatus> = new Set<ImageStatus>(['pending_delete', 'killed', 'deleted']);
 
+/** Whether to judge a volume as if nobody were offered it, or even as if it could be had from elsewhere. */
+export type Retirement = boolean | 'even lasting';
+
 /** What else speaks for or against a volume. */
 interface SplitFacts {
   readonly firstSeenAt: number;
   /** Whether to judge the volume of this name as if nobody were offered it. */
-  readonly isRetired: (name: string) => boolean;
+  readonly isRetired: (name: string) => Retirement;
   /** Why files stay that another pool shows as well, by node id. */
   readonly elsewhere: ReadonlyMap<string, string>;
 }
@@ -42,7 +46,7 @@ export function splitCandidates(
       managed === undefined
         ? `volume ${volume.pool}/${volume.name} is not managed`
         : (elsewhere.get(node.id) ?? causeToStay(managed, view, isRetiredNow));
-    const lastNeededAt = isRetiredNow ? firstSeenAt : neededAt(volume.name, view, firstSeenAt);
+    const lastNeededAt = isRetiredNow !== false ? firstSeenAt : neededAt(volume.name, view, firstSeenAt);
     if (cause === undefined) candidates.push({ volume, node, lastNeededAt });
     else causes.set(node.id, cause);
   }
@@ -58,15 +62,30 @@ function neededAt(volumeName: string, view: PoolView, firstSeenAt: number): numb
 export function causeToStay(
   { volume, identity }: ManagedVolume,
   view: PoolView,
-  isRetired = false,
+  isRetired: Retirement = false,
 ): string | undefined {
   const key = identityText(identity);
   const unknown = view.unknown.get(key) ?? damageOf(key, view);
-  if (unknown !== undefined || isRetired) return unknown;
-  if (view.metadata.has(key)) return `image ${key} is offered`;
-  const status = view.records.get(volume.name)?.status ?? 'pending_delete';
+  if (unknown !== undefined) return unknown;
+  const record = view.records.get(volume.name);
+  const lasting = isRetired === 'even lasting' ? undefined : lastingRole(record);
+  const role = lasting ?? (isRetired === false ? roleOf(record, view.metadata.has(key)) : undefined);
+  return role === undefined ? undefined : `image ${key} is ${role}`;
+}
+
+/** What an image is to its pool; `undefined` when it only waits for its deletion. */
+function roleOf(record: ImageRecord | undefined, isOffered: boolean): string | undefined {
+  if (isOffered) return 'offered';
+  const status = record?.status ?? 'pending_delete';
   if (DISCARDED.has(status)) return undefined;
-  return `image ${key} is ${status === 'active' ? 'retained' : status}`;
+  return status === 'active' ? 'retained' : status;
+}
+
+/** What can be had from nowhere else, so that no policy and no withdrawal of all images makes it garbage. */
+function lastingRole(record: ImageRecord | undefined): string | undefined {
+  if (record === undefined || DISCARDED.has(record.status)) return undefined;
+  if (record.traits?.snapshotOf !== undefined) return 'a snapshot of a persistent image';
+  return record.traits?.isPersistent === true ? 'persistent' : undefined;
 }
 
 function damageOf(key: string, view: PoolView): string | undefined {

@@ -163,12 +163,14 @@ async function addEdges(node: DraftNode, found: FoundReferences, sight: Sight): 
 }
 
 async function edgesOf(found: FoundReferences, { draft, files }: Sight): Promise<readonly Edge[]> {
-  const { document, rawImages, references } = found;
+  const { document, rawImages, fixedChains, references } = found;
   draft.miss(...found.blindSpots);
   return Promise.all(
     references.map(async (reference) => {
       const edge = await toEdge(reference, document, files);
-      return rawImages.has(reference.value) ? { ...edge, isRaw: true } : edge;
+      const isRaw = rawImages.has(reference.value);
+      const isFixed = fixedChains?.has(reference.value) === true;
+      return { ...edge, ...(isRaw && { isRaw }), ...(isFixed && { isFixed }) };
     }),
   );
 }

@@ -1,3 +1,4 @@
+import type { Permissions } from '../core/replacement.ts';
 import { LibvirtError, PoolkeeperError } from '../errors.ts';
 import { isNoStorageVolume } from './error-codes.ts';
 import { using, withPool, withVolume, withVolumes } from './handles.ts';
@@ -35,6 +36,7 @@ export interface Volume extends NamedVolume {
   readonly modifiedAtMs: number | undefined;
   /** The immediate parent only, as libvirt shows it: a path, or an image header's raw string. */
   readonly backingPath: string | undefined;
+  readonly permissions: Permissions | undefined;
   readonly xml: string;
 }
 
@@ -57,6 +59,10 @@ export interface VolumeDescription {
   /** Space to reserve; without it the storage driver's default, which is all of the capacity for raw files. */
   readonly allocationBytes?: bigint;
   readonly backing?: { readonly path: string; readonly format: string };
+  /** Version of the qcow2 format, `0.10` or `1.1`; without it libvirt's default, which is the older. */
+  readonly compat?: string;
+  /** Without them libvirt's defaults. */
+  readonly permissions?: Permissions | undefined;
 }
 
 /**
@@ -173,12 +179,15 @@ export function deleteVolume(connection: Connection, pool: string, name: string)
 
 /** The document that creates a volume. */
 export function volumeXml(volume: VolumeDescription): string {
-  const { name, capacityBytes, format, allocationBytes, backing } = volume;
+  const { name, capacityBytes, format, allocationBytes, backing, compat, permissions } = volume;
   return [
     `<volume><name>${escapeXml(name)}</name>`,
     `<capacity unit='bytes'>${capacityBytes}</capacity>`,
     allocationBytes === undefined ? '' : `<allocation unit='bytes'>${allocationBytes}</allocation>`,
-    `<target>${formatXml(format)}</target>`,
+    `<target>${formatXml(format)}`,
+    permissions && permissionsXml(permissions),
+    compat && `<compat>${escapeXml(compat)}</compat>`,
+    '</target>',
     backing && `<backingStore><path>${escapeXml(backing.path)}</path>${formatXml(backing.format)}</backingStore>`,
     '</volume>',
   ].join('');
@@ -187,6 +196,10 @@ export function volumeXml(volume: VolumeDescription): string {
 /** A byte that is not UTF-8 was decoded to U+FFFD, which hardly stands in a name by itself. */
 function isExact(name: string): boolean {
   return !name.includes('\uFFFD');
+}
+
+function permissionsXml({ mode, owner, group }: Permissions): string {
+  return `<permissions><mode>${mode}</mode><owner>${owner}</owner><group>${group}</group></permissions>`;
 }
 
 function formatXml(format: string): string {
@@ -255,7 +268,14 @@ function parseVolume(volume: XmlElement): Omit<Volume, 'pool' | 'name' | 'isName
     lengthBytes: parseLength(textAt(volume, 'physical')),
     modifiedAtMs: parseTime(textAt(volume, 'target', 'timestamps', 'mtime')),
     backingPath: textAt(volume, 'backingStore', 'path'),
+    permissions: parsePermissions(volume),
   };
+}
+
+function parsePermissions(volume: XmlElement): Permissions | undefined {
+  const [mode, owner, group] = ['mode', 'owner', 'group'].map((name) => textAt(volume, 'target', 'permissions', name));
+  if (mode === undefined || !/^0[0-7]{3,4}$/.test(mode)) return undefined;
+  return { mode, owner: Number(parseBytes(owner)), group: Number(parseBytes(group)) };
 }
 
 /** libvirt always writes volume sizes in bytes. */

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { JournalIntent, JournalNotes, OpenIntent } from '../core/journal.ts';
+import type { Replacement } from '../core/replacement.ts';
 import { IntegrityError } from '../errors.ts';
 import {
   bytesField,
@@ -9,6 +10,7 @@ import {
   identityField,
   integerField,
   objectField,
+  optionalObjectField,
   parseJsonObject,
   stringField,
   type JsonObject,
@@ -116,9 +118,29 @@ function decodeIntent(object: JsonObject): JournalIntent {
       return { kind, volumeName: stringField(object, 'volumeName'), identity: identityField(object, 'identity') };
     case 'delete':
       return { kind, volumeName: stringField(object, 'volumeName'), volumeKey: stringField(object, 'volumeKey') };
+    case 'replace':
+      return { kind, ...decodeReplacement(object) };
     default:
       throw new IntegrityError(`${object.where}: '${kind}' is not an intent`);
   }
+}
+
+function decodeReplacement(object: JsonObject): Replacement {
+  const content = stringField(object, 'content');
+  if (content !== 'overlay' && content !== 'copy')
+    throw new IntegrityError(`${object.where}: '${content}' is not a content`);
+  const permissions = optionalObjectField(object, 'permissions');
+  return {
+    volumeName: stringField(object, 'volumeName'),
+    sourceName: stringField(object, 'sourceName'),
+    content,
+    virtualSizeBytes: bytesField(object, 'virtualSizeBytes'),
+    permissions: permissions && {
+      mode: stringField(permissions, 'mode'),
+      owner: integerField(permissions, 'owner'),
+      group: integerField(permissions, 'group'),
+    },
+  };
 }
 
 function checksum(bytes: Uint8Array): string {

@@ -91,7 +91,7 @@ export class Journal {
       const { intent } = this.#lookUp(id);
       // A lost `done` is harmless where doing the same again is: then the next sync of the file is soon enough. A
       // deletion done again could hit a new volume that took the name.
-      await this.#append({ type: 'done', id }, intent.kind === 'delete');
+      await this.#append({ type: 'done', id }, intent.kind === 'delete' || intent.kind === 'replace');
       this.#open.delete(id);
     });
   }

@@ -92,6 +92,7 @@ function volumeOf(pool: string, { name, path, key = path, type = 'file', xml }: 
     lengthBytes: undefined,
     modifiedAtMs: undefined,
     backingPath: undefined,
+    permissions: undefined,
     xml: xml ?? `<volume type='${type}'><name>x</name><key>${key}</key><target><path>${path}</path></target></volume>`,
   };
   return facts;

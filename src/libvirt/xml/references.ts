@@ -1,8 +1,9 @@
 import type { DocumentKind, Reference } from '../../core/reference.ts';
 import { childElements, type Document, parseDocument, refusal } from './document.ts';
 import { DOCUMENT_RULES } from './document-rules.ts';
-import type { XmlElement } from './node.ts';
+import { readFixedChains } from './fixed-chains.ts';
 import { readInnerImages } from './inner-images.ts';
+import type { XmlElement } from './node.ts';
 import { readPlaces } from './places.ts';
 import { readRawImages } from './raw-images.ts';
 
@@ -27,8 +28,8 @@ export function readReferences(xml: string): DocumentReferences {
 }
 
 /**
- * Reads a document like `readReferences`, and which of the named paths and volumes it opens as nothing but raw bytes, or
- * as images that begin somewhere inside.
+ * Reads a document like `readReferences`, and which of the named paths and volumes it opens as nothing but raw bytes, as
+ * images that begin somewhere inside, or with a backing chain of its own.
  *
  * @throws IntegrityError as `readReferences`.
  */
@@ -36,6 +37,7 @@ export function readDocument(xml: string): {
   readonly found: DocumentReferences;
   readonly rawImages: ReadonlySet<string>;
   readonly innerImages: readonly string[];
+  readonly fixedChains: ReadonlySet<string>;
 } {
   const document = parseDocument(xml);
   const kind = document.root.localName;
@@ -45,6 +47,7 @@ export function readDocument(xml: string): {
     found: { kind, name: documentName(document), references },
     rawImages: readRawImages(document),
     innerImages: readInnerImages(document),
+    fixedChains: readFixedChains(document),
   };
 }
 

@@ -86,6 +86,7 @@ function volume(name: string): Volume {
     lengthBytes: 1n,
     modifiedAtMs: 0,
     backingPath: undefined,
+    permissions: undefined,
     xml: `<volume><name>${name}</name></volume>`,
   };
 }

@@ -1,0 +1,35 @@
+import { temporaryIdentity, flatBytes, snapshotId } from '../core/snapshots.ts';
+import { flattenImage } from '../execute/take-snapshot.ts';
+import { runTask } from '../execute/run-task.ts';
+import type { FoundImage } from './find-image.ts';
+import { assertRoom, openImage, permitted, soleUseOf } from './persistent-image.ts';
+import type { LockedSession } from './session.ts';
+import { sweepCopy, sweepFailed } from './sweep-copy.ts';
+
+/** `snapshot flatten IMAGE`: makes a persistent image stand on nothing, with the content that it has. */
+export async function flattenSnapshots(
+  session: LockedSession,
+  images: readonly FoundImage[],
+  { image: word }: { readonly image: string },
+): Promise<void> {
+  const { environment, reporter, pool, context } = session;
+  const { image, layers } = await openImage(session, permitted('snapshot flatten', word, images));
+  const { volume, header, label, record } = image;
+  if (header.backingFile === undefined) {
+    reporter.event('info', `image ${label} stands on nothing already`, 'unchanged', { image: volume.name });
+    return;
+  }
+  const identity = temporaryIdentity(record.identity, snapshotId(new Date(context.clock.now()).toISOString()));
+  const assertIdle = soleUseOf(session, image, true);
+  await assertIdle();
+  const totalBytes = flatBytes(volume.name, layers, header.virtualSizeBytes);
+  // The temporary copy and the image itself, whose old volume goes in between.
+  await assertRoom(session, 2n * totalBytes - volume.allocationBytes, `flatten image ${label}`);
+  const subject = { volumeName: volume.name, identity: record.identity };
+  const copyName = await runTask(environment, { kind: 'flatten', ...subject, totalBytes }, (onProgress) =>
+    flattenImage({ image, identity, poolType: pool.type, assertIdle, onProgress }, environment),
+  ).catch((error: unknown) => sweepFailed(session, identity, error));
+  await sweepCopy(session, copyName);
+  const text = `flattened image ${label}: it stands on nothing any more; its snapshots remain`;
+  reporter.event('change', text, 'flattened', { image: volume.name });
+}
