@@ -180,9 +180,10 @@ describe('measureUsage', () => {
     fc.assert(
       fc.property(world, ({ graph, images }) => {
         const usage = measureUsage(graph, images);
+        const held = images.filter((each) => each.held !== undefined).map(({ node }) => node);
         const managed = new Set(images.map(({ node }) => node.id));
         for (const root of graph.roots) {
-          const own = ownFiles(graph, root, ({ id }) => !managed.has(id));
+          const own = ownFiles(graph, root, held, ({ id }) => !managed.has(id));
           const left = {
             roots: graph.roots.filter((each) => each !== root),
             nodes: graph.nodes.filter((node) => !own.has(node)),
@@ -199,8 +200,13 @@ describe('measureUsage', () => {
     );
   });
 
-  /** The files that are no images which a root needs, and nothing but this root. */
-  function ownFiles({ nodes, roots }: UseGraph, root: GraphRoot, isForeign: (node: GraphNode) => boolean) {
+  /** The files that are no images which a root needs, and nothing but this root, not even an image that stays. */
+  function ownFiles(
+    { nodes, roots }: UseGraph,
+    root: GraphRoot,
+    held: readonly GraphNode[],
+    isForeign: (node: GraphNode) => boolean,
+  ) {
     const marked = (from: readonly GraphRoot[], kept: readonly GraphNode[]) =>
       mark(
         { nodes, roots: from, blindSpots: [] },
@@ -211,7 +217,7 @@ describe('measureUsage', () => {
     const strays = nodes.filter((node) => isForeign(node) && !all.has(node.id));
     const others = marked(
       roots.filter((each) => each !== root),
-      strays,
+      [...strays, ...held],
     );
     return new Set(nodes.filter((node) => isForeign(node) && all.has(node.id) && !others.has(node.id)));
   }
