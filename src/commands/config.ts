@@ -1,5 +1,5 @@
 import type { Argv, CommandModule } from 'yargs';
-import type { Configuration, SourceSettings } from '../config/configuration.ts';
+import type { Configuration, NamedSource } from '../config/configuration.ts';
 import { type EffectiveValue, effectiveSettings, SETTINGS } from '../config/settings.ts';
 import { UsageError } from '../errors.ts';
 import { type ShownSetting, showSettings, showSound } from '../report/config-report.ts';
@@ -83,14 +83,11 @@ function shownSettings(
 }
 
 /** Passwords in addresses are not for the screen. */
-function shownSource(source: SourceSettings, { file }: Configuration): readonly ShownSetting[] {
-  const { name, ...settings } = source;
-  return Object.entries(settings).flatMap(([key, placed]): readonly ShownSetting[] => {
-    if (placed === undefined) return [];
+function shownSource({ name, written }: NamedSource, { file }: Configuration): readonly ShownSetting[] {
+  return written.map(({ key, value, line }) => {
     const isAddress = key === 'url' || key === 'mirrors';
     const shown = (text: string): string => (isAddress ? resolveSource(text, undefined, '/').display : text);
-    const { value, line } = placed;
-    const values = typeof value === 'number' || typeof value === 'string' ? shown(String(value)) : value.map(shown);
-    return [{ key: `sources.${name}.${key}`, value: values, origin: { kind: 'file', file, line } }];
+    const values = typeof value === 'object' ? value.map(shown) : shown(String(value));
+    return { key: `sources.${name}.${key}`, value: values, origin: { kind: 'file', file, line } };
   });
 }

@@ -5,7 +5,7 @@ import { checkSource } from '../gather/health-network.ts';
 import { resolveSource, type SourceLocation } from '../simplestreams/source.ts';
 import type { CommandContext } from './context.ts';
 import type { CommonArguments } from './options.ts';
-import { DEFAULT_SOURCE } from './read-source.ts';
+import { DEFAULT_SOURCE } from './source-options.ts';
 import { fetcherOf } from './session.ts';
 
 /** Tries every configured source, or the default one if there is none. */
@@ -29,7 +29,5 @@ export async function sourceChecks(
 function locationsOf({ cwd }: CommandContext, { configuration }: CommonArguments): readonly SourceLocation[] {
   if (configuration === undefined || configuration.sources.length === 0)
     return [resolveSource(DEFAULT_SOURCE, undefined, cwd)];
-  return configuration.sources.map(({ url, path }) =>
-    resolveSource(url.value, path?.value, dirname(configuration.file)),
-  );
+  return configuration.sources.map(({ url, path }) => resolveSource(url, path, dirname(configuration.file)));
 }

@@ -16,7 +16,7 @@ import type { Reporter } from '../report/reporter.ts';
 import { configure } from './configuration.ts';
 import type { CommandContext } from './context.ts';
 import { type PoolArguments, poolOptions, type Verb } from './options.ts';
-import { UBUNTU_KEYRING } from './read-source.ts';
+import { UBUNTU_KEYRING } from './source-keyring.ts';
 import { cacheDirOf, keyringPathOf, openSession, reporterOf, stateDirOf, withConnection } from './session.ts';
 
 interface DoctorArguments extends PoolArguments {
@@ -117,8 +117,8 @@ function hostChecks(context: CommandContext, options: DoctorArguments): readonly
 
 /** Those that sources name, and the one that is taken for the others. */
 function keyringsOf(context: CommandContext, options: DoctorArguments): readonly string[] {
-  const sources = (options.configuration?.sources ?? []).filter(({ policy }) => policy?.value !== 'none');
-  const named = sources.flatMap(({ keyring }) => (keyring?.value.startsWith('/') === true ? [keyring.value] : []));
+  const sources = (options.configuration?.sources ?? []).filter(({ policy }) => policy !== 'none');
+  const named = sources.flatMap(({ keyring }) => (keyring?.startsWith('/') === true ? [keyring] : []));
   if (sources.length > 0 && named.length === sources.length) return [...new Set(named)];
   const own = keyringPathOf(context, options);
   return [...new Set([...named, existsSync(own) ? own : UBUNTU_KEYRING])];

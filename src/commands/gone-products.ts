@@ -2,13 +2,20 @@ import { productsOf } from '../core/selection.ts';
 import { PoolkeeperError } from '../errors.ts';
 import type { IsGone } from '../gather/stock.ts';
 import { readSourceMemory } from '../state/source-memory.ts';
-import type { ReadSource } from './read-source.ts';
+import type { ReadSource } from './source-reader.ts';
 import type { Session } from './session.ts';
 
-/** Products of a source that it does not name any more, or that the filters leave out. Others are none of its business. */
-export function goneFrom({ location, selection }: ReadSource): IsGone {
-  const named = productsOf(selection);
-  return ({ product }, source) => source === location.display && !named.has(product);
+/**
+ * Products that their source does not name any more, or that its filters leave out. Those of a source that was not read are
+ * none of its business, and filters that are meant for one run leave nothing out.
+ */
+export function goneFrom(sources: readonly ReadSource[]): IsGone {
+  const named = new Map(
+    sources
+      .filter(({ chosen }) => !chosen.isNarrowed)
+      .map(({ location, selection }) => [location.display, productsOf(selection)]),
+  );
+  return ({ product }, source) => source !== undefined && named.get(source)?.has(product) === false;
 }
 
 /**

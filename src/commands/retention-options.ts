@@ -1,14 +1,16 @@
 import type { Argv } from 'yargs';
 import { parseBytes } from '../core/byte-size.ts';
 import { parseDuration } from '../core/duration.ts';
-import type { CollectionPolicy, RetentionPolicy } from '../core/retention.ts';
+import type { CollectionPolicy, RetentionPolicy, RetentionSettings } from '../core/retention.ts';
 import { assertWholeNumber } from '../core/whole-number.ts';
 import { GONE_CHOICES, MOST_VERSIONS } from '../config/settings.ts';
 import { UsageError } from '../errors.ts';
+import { displayOf } from './choose-sources.ts';
+import type { ConfiguredArguments } from './configuration.ts';
 import { sweepOptions } from './options.ts';
 
 /** The values that `retentionOptions` yields. */
-export interface RetentionArguments {
+export interface RetentionArguments extends ConfiguredArguments {
   readonly keepVersions: number;
   readonly grace: string;
   readonly minAge: string;
@@ -53,6 +55,23 @@ export function collectionPolicy(options: RetentionArguments): CollectionPolicy 
   return {
     graceMs: parseDuration(options.grace, '--grace'),
     minAgeMs: parseDuration(options.minAge, '--min-age'),
-    retention: { policy: { keepVersions, unusedForMs, maxSizeBytes, gone: options.gone }, sources: new Map() },
+    retention: {
+      policy: { keepVersions, unusedForMs, maxSizeBytes, gone: options.gone },
+      sources: ownPolicies(options),
+    },
   };
+}
+
+/** What the configuration says for single sources, unless the command line says it for all. */
+function ownPolicies({ configuration, effective }: ConfiguredArguments): RetentionSettings['sources'] {
+  const isGiven = (key: string): boolean => effective?.get(key)?.origin.kind === 'flag';
+  const sources = configuration?.sources ?? [];
+  return new Map(
+    sources.map((settings) => {
+      const keepVersions = isGiven('keep-versions') ? undefined : settings.keepVersions;
+      const gone = isGiven('gone') ? undefined : settings.gone;
+      const own = { ...(keepVersions !== undefined && { keepVersions }), ...(gone !== undefined && { gone }) };
+      return [displayOf(settings), own] as const;
+    }),
+  );
 }

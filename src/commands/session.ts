@@ -198,6 +198,6 @@ export function rejectKeyring(path: string): (cause: unknown) => never {
 }
 
 /** Where keys that the administrator added are kept. */
-export function keyringPathOf(context: CommandContext, options: CommonArguments): string {
+export function keyringPathOf(context: CommandContext, options: Pick<CommonArguments, 'stateDir'>): string {
   return join(stateDirOf(context, options), 'keyring.asc');
 }

@@ -1,14 +1,13 @@
 import { EXIT, PartialError, type PoolkeeperError, IntegrityError } from '../errors.ts';
-import type { StepOutcome } from '../execute/sync-steps.ts';
-import type { ReadSource } from './read-source.ts';
+import type { RefusedItem } from '../core/selection.ts';
 import type { Session } from './session.ts';
 import type { Swept } from './sweep-pool.ts';
+import { outcomesOf, type SourceResult } from './sync-sources.ts';
 
 /** How everything ended that a sync did. */
 export interface SyncResult {
   readonly session: Session;
-  readonly source: ReadSource;
-  readonly outcomes: readonly StepOutcome[];
+  readonly results: readonly SourceResult[];
   readonly swept: Swept | undefined;
 }
 
@@ -21,20 +20,31 @@ const URGENT: readonly number[] = [EXIT.trust, EXIT.noSpace];
  * @throws the failure itself if all that was wanted failed for one reason, or if it needs the administrator; PartialError if
  * something else was done; the sweep's refusal if only that is left.
  */
-export async function finish({ session, source, outcomes, swept }: SyncResult): Promise<void> {
-  const refused = source.selection.refused.map(
-    ({ identity, reason }) =>
-      new IntegrityError(`cannot take image ${identity.product} ${identity.version}: ${reason}`),
-  );
+export function finish({ session, results, swept }: SyncResult): void {
+  const selections = results.flatMap(({ round }) => round?.source.selection ?? []);
+  const refused = selections.flatMap((selection) => selection.refused.map(refusal));
   for (const error of refused) session.reporter.error(error);
-  const failures = [...refused, ...outcomes.flatMap(({ error }) => error ?? []), ...sweepFailures(swept)];
+  const images = [...refused, ...outcomesOf(results).flatMap(({ error }) => error ?? []), ...sweepFailures(swept)];
+  const sources = results.flatMap(({ error }) => error ?? []);
+  const failures = [...sources, ...images];
   if (swept?.refusal !== undefined) {
     if (failures.length === 0) throw swept.refusal;
     session.reporter.error(swept.refusal);
   }
   const [first] = failures;
   if (first === undefined) return;
-  throw summary(failures, first, source.selection.wanted.length + refused.length);
+  const wanted = refused.length + selections.flatMap((selection) => selection.wanted).length;
+  const counts = [countText(sources.length, results.length, 'sources'), countText(images.length, wanted, 'images')];
+  const message = `${counts.filter((text) => text !== undefined).join(' and ')} failed`;
+  throw summary(failures, message, { first, most: wanted + sources.length });
+}
+
+function refusal({ identity, reason }: RefusedItem): IntegrityError {
+  return new IntegrityError(`cannot take image ${identity.product} ${identity.version}: ${reason}`);
+}
+
+function countText(failed: number, all: number, what: string): string | undefined {
+  return failed === 0 ? undefined : `${failed} of ${Math.max(all, failed)} ${what}`;
 }
 
 function sweepFailures(swept: Swept | undefined): readonly PoolkeeperError[] {
@@ -46,10 +56,13 @@ function sweepFailures(swept: Swept | undefined): readonly PoolkeeperError[] {
 }
 
 /** Every failure was shown when it happened; this is the last line and the exit status. */
-function summary(failures: readonly PoolkeeperError[], first: PoolkeeperError, wanted: number): PoolkeeperError {
+function summary(
+  failures: readonly PoolkeeperError[],
+  message: string,
+  { first, most }: { readonly first: PoolkeeperError; readonly most: number },
+): PoolkeeperError {
   const urgent = failures.find(({ exitStatus }) => URGENT.includes(exitStatus));
   const isUniform = failures.every(({ exitStatus }) => exitStatus === first.exitStatus);
-  const message = `${failures.length} of ${Math.max(wanted, failures.length)} images failed`;
-  const decisive = urgent ?? (isUniform && failures.length >= wanted ? first : undefined);
+  const decisive = urgent ?? (isUniform && failures.length >= most ? first : undefined);
   return new PartialError(message, decisive === undefined ? {} : { exitStatus: decisive.exitStatus });
 }

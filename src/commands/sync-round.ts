@@ -12,7 +12,7 @@ import type { Reporter } from '../report/reporter.ts';
 import { resolveItemUrl } from '../simplestreams/source.ts';
 import { publicAddress } from '../transfer/address.ts';
 import type { TransferredImage } from '../transfer/image-transfer.ts';
-import type { ReadSource } from './read-source.ts';
+import type { ReadSource } from './source-reader.ts';
 import { assertUnused, partialImages } from './repair-state.ts';
 import type { LockedSession, Session } from './session.ts';
 import type { TransferPolicy } from './transfer-options.ts';
@@ -45,7 +45,7 @@ export interface RoundSight {
 /** Decides what is to be done about what a source offers. */
 export async function planRound(
   session: Session,
-  { selection }: ReadSource,
+  { selection, chosen }: ReadSource,
   { keepVersions, transfer }: RoundPolicy,
   { volumes, openIntents }: RoundSight,
 ): Promise<RoundPlan> {
@@ -58,15 +58,20 @@ export async function planRound(
     volumes: new Map([...view.managed].map(([name, { identity }]) => [name, identity])),
     volumeName: volumeNameIn(pool),
     partials: transfer.resumes ? found : fromFirstByte(found),
-    keepVersions,
+    keepVersions: chosen.keepVersions ?? keepVersions,
   });
   return { steps: planRoom(steps, await roomIn(session, transfer)), view };
 }
 
-/** Plans and carries out. */
-export async function executeRound(session: LockedSession, source: ReadSource, policy: RoundPolicy): Promise<Round> {
+/** Plans, lets the view be looked at, and carries out. */
+export async function executeRound(
+  session: LockedSession,
+  source: ReadSource,
+  policy: RoundPolicy,
+  onView: (view: PoolView) => void,
+): Promise<Round> {
   const plan = await planRound(session, source, policy, await lookAtPool(session));
-  showLeftAlone(plan.view, session.reporter);
+  onView(plan.view);
   const run = syncRun(session, source, { policy, records: plan.view.records, isRepeated: false });
   return { source, outcomes: await executeSync(plan.steps, run) };
 }
@@ -162,10 +167,14 @@ interface RunFacts {
   readonly isRepeated: boolean;
 }
 
-function syncRun(session: LockedSession, { location }: ReadSource, { policy, records, isRepeated }: RunFacts): SyncRun {
+function syncRun(
+  session: LockedSession,
+  { location, chosen }: ReadSource,
+  { policy, records, isRepeated }: RunFacts,
+): SyncRun {
   const { environment, reporter } = session;
   const { jobs, transfer } = policy;
-  const bases = [location.base, ...transfer.mirrors];
+  const bases = [location.base, ...chosen.mirrors];
   return {
     environment,
     source: location.display,

@@ -4,8 +4,6 @@ import { parseDuration } from '../core/duration.ts';
 import { assertWholeNumber } from '../core/whole-number.ts';
 import { MOST_RETRIES } from '../config/settings.ts';
 import { UsageError } from '../errors.ts';
-import { resolveSource } from '../simplestreams/source.ts';
-import type { CommandContext } from './context.ts';
 
 /** The values that `patienceOptions` yields. */
 export interface PatienceArguments {
@@ -34,8 +32,6 @@ export interface Patience {
 export interface TransferPolicy extends Patience {
   /** Whether to go on with what an interrupted run left. */
   readonly resumes: boolean;
-  /** Where else the items of the source are, in the order in which they are tried. */
-  readonly mirrors: readonly URL[];
 }
 
 /** Options of commands that bring bytes. */
@@ -75,13 +71,8 @@ export function transferOptions<T>(yargs: Argv<T>) {
 }
 
 /** @throws UsageError naming the option that does not make sense. */
-export function transferPolicy(options: TransferArguments, { cwd }: CommandContext): TransferPolicy {
-  const { noResume, mirror } = options;
-  return {
-    ...patience(options),
-    resumes: !noResume,
-    mirrors: mirror.map((address) => resolveSource(address, undefined, cwd).base),
-  };
+export function transferPolicy(options: TransferArguments): TransferPolicy {
+  return { ...patience(options), resumes: !options.noResume };
 }
 
 /** @throws UsageError naming the option that does not make sense. */

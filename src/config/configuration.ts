@@ -7,25 +7,39 @@ import type { Tree } from './yaml-tree.ts';
 /** What a configuration file says. */
 export interface Configuration extends FileSettings {
   /** In the order of the file, which is that in which they are synced. */
-  readonly sources: readonly SourceSettings[];
+  readonly sources: readonly NamedSource[];
 }
 
-/** A named source. */
+/** A source with all that is said of it; `undefined`: nothing. */
 export interface SourceSettings {
-  readonly name: string;
+  readonly name: string | undefined;
   /** As it was written, credentials included. */
-  readonly url: Placed<string>;
-  readonly path: Placed<string> | undefined;
-  readonly mirrors: Placed<readonly string[]> | undefined;
+  readonly url: string;
+  readonly path: string | undefined;
+  readonly mirrors: readonly string[] | undefined;
   /** A file, or the name of a publisher or key. */
-  readonly keyring: Placed<string> | undefined;
-  readonly policy: Placed<'signed' | 'none'> | undefined;
-  readonly filters: Placed<readonly string[]> | undefined;
+  readonly keyring: string | undefined;
+  readonly policy: 'signed' | 'none' | undefined;
+  readonly filters: readonly string[] | undefined;
   /** Items that may be taken, the best first. */
-  readonly items: Placed<readonly string[]> | undefined;
-  readonly 'keep-versions': Placed<number> | undefined;
-  readonly gone: Placed<(typeof GONE_CHOICES)[number]> | undefined;
-  readonly 'max-document-age': Placed<string> | undefined;
+  readonly items: readonly string[] | undefined;
+  readonly keepVersions: number | undefined;
+  readonly gone: (typeof GONE_CHOICES)[number] | undefined;
+  readonly maxDocumentAge: string | undefined;
+}
+
+/** A source of a configuration file. */
+export interface NamedSource extends SourceSettings {
+  readonly name: string;
+  /** What the file says of it, key by key, with the line. */
+  readonly written: readonly WrittenSetting[];
+}
+
+/** One key of a source in the file. */
+export interface WrittenSetting {
+  readonly key: string;
+  readonly value: string | number | readonly string[];
+  readonly line: number;
 }
 
 /** Checks of what is written, by the readers that options have. Each throws UsageError. */
@@ -60,7 +74,7 @@ export function readConfiguration(
   return { configuration: { file, settings, sources }, mistakes: inOrder };
 }
 
-function readSources(sources: Section, checks: ValueChecks, mistakes: Mistake[]): readonly SourceSettings[] {
+function readSources(sources: Section, checks: ValueChecks, mistakes: Mistake[]): readonly NamedSource[] {
   const known = new Map<string, string>();
   return sources.named().flatMap(({ name, section, ...position }) => {
     if (!SOURCE_NAME.test(name)) mistakes.push(badName(name, position));
@@ -70,17 +84,17 @@ function readSources(sources: Section, checks: ValueChecks, mistakes: Mistake[])
       if (section.isMap && section.peek('url') === undefined) mistakes.push(noAddress(name, position));
       return [];
     }
-    const address = checks.url(source.url.value, 'url');
+    const address = checks.url(source.url, 'url');
     const other = known.get(address);
-    if (other !== undefined) mistakes.push(sameAddress(name, other, source.url));
+    if (other !== undefined) mistakes.push(sameAddress(name, other, section.placeOf('url') ?? position));
     known.set(address, name);
     return [source];
   });
 }
 
-function readSource(name: string, section: Section, checks: ValueChecks): SourceSettings | undefined {
-  const url = section.value('url', checked(checks.url));
-  const rest = {
+function readSource(name: string, section: Section, checks: ValueChecks): NamedSource | undefined {
+  const placed = {
+    url: section.value('url', checked(checks.url)),
     path: section.value('path', String),
     mirrors: section.list('mirrors', checked(checks.url)),
     keyring: section.value('keyring', checked(checks.keyring)),
@@ -91,7 +105,28 @@ function readSource(name: string, section: Section, checks: ValueChecks): Source
     gone: section.value('gone', gone),
     'max-document-age': section.value('max-document-age', duration),
   };
-  return url === undefined ? undefined : { name, url, ...rest };
+  if (placed.url === undefined) return undefined;
+  const written = Object.entries(placed).flatMap(([key, setting]) =>
+    setting === undefined ? [] : [{ key, value: setting.value, line: setting.line }],
+  );
+  return {
+    name,
+    url: placed.url.value,
+    path: valueOf(placed.path),
+    mirrors: valueOf(placed.mirrors),
+    keyring: valueOf(placed.keyring),
+    policy: valueOf(placed.policy),
+    filters: valueOf(placed.filters),
+    items: valueOf(placed.items),
+    keepVersions: valueOf(placed['keep-versions']),
+    gone: valueOf(placed.gone),
+    maxDocumentAge: valueOf(placed['max-document-age']),
+    written,
+  };
+}
+
+function valueOf<T>(placed: Placed<T> | undefined): T | undefined {
+  return placed?.value;
 }
 
 function checked(check: (text: string, name: string) => unknown): ReadValue<string> {

@@ -67,6 +67,11 @@ export class Section {
     return this.#entries.get(key)?.value;
   }
 
+  /** Where the value of a key stands. */
+  placeOf(key: string): Position | undefined {
+    return this.#entries.get(key)?.value;
+  }
+
   /** Names the keys that nobody asked for. */
   close(): void {
     for (const { key, line, column } of this.#entries.values()) {

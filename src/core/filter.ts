@@ -8,6 +8,8 @@ export interface Filter {
   /** As the user wrote it. */
   readonly text: string;
   readonly key: string;
+  /** What it is compared with. */
+  readonly value: string;
   matches(item: FlatItem): boolean;
 }
 
@@ -42,7 +44,7 @@ export function parseFilter(text: string, compile: CompileExpression = unlimited
   }
   const [, key = '', operator = '', value = ''] = match;
   const test = testFor({ operator: operator as Operator, value, text }, compile);
-  return { text, key, matches: (item) => test(Object.hasOwn(item, key) ? (item[key] ?? '') : '') };
+  return { text, key, value, matches: (item) => test(Object.hasOwn(item, key) ? (item[key] ?? '') : '') };
 }
 
 /** Whether an item satisfies every filter; no filter at all is satisfied by everything. */
@@ -50,14 +52,20 @@ export function matchesAll(item: FlatItem, filters: readonly Filter[]): boolean 
   return filters.every((filter) => filter.matches(item));
 }
 
+/** As Python, which wrote the items, spells them. */
+const TRUTHS: ReadonlyMap<string, string> = new Map([
+  ['true', 'True'],
+  ['false', 'False'],
+]);
+
 /** What the user probably meant, for a filter that is well formed but can hardly match anything. */
 export function filterHint(text: string): string | undefined {
   const [, key = '', operator = '', value = ''] = GRAMMAR.exec(text) ?? [];
   const typed = operator + value.slice(0, 1);
   if (typed === '==') return `'${text}': write ${key}=${value.slice(1)} with one '='`;
   if (typed === '=~' || typed === '~=') return `'${text}': write ${key}~${value.slice(1)} for a regular expression`;
-  if (value === 'true' || value === 'false') return `'${text}': truth values are spelled True and False`;
-  return undefined;
+  const truth = TRUTHS.get(value);
+  return truth && `'${text}': write ${key}${operator}${truth}`;
 }
 
 interface Condition {

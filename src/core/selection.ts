@@ -43,24 +43,29 @@ export function productsOf({ wanted, refused }: Selection): ReadonlySet<string> 
   return new Set([...wanted, ...refused].map(({ identity }) => identity.product));
 }
 
-const SYNC_FILTERS = ['datatype=image-downloads', 'ftype=disk1.img'];
+/** What holds of every item that is an image at all. */
+export const ITEM_FILTERS = ['datatype=image-downloads'];
+
+const SYNC_FILTERS = [...ITEM_FILTERS, 'ftype=disk1.img'];
 
 /**
  * The filters of a `sync`: the user's, or the host's architecture where there are none, and uvtool's two fixed ones.
  * A fixed one gives way to a filter on the same key, so that sources with other names for their images can be used.
  *
+ * @param fixed those that hold unless the user says otherwise; `ITEM_FILTERS` where items are chosen by preference.
  * @throws UsageError when a text is not a filter.
  */
 export function syncFilters(
   texts: readonly string[],
   architecture: string,
   compile?: CompileExpression,
+  fixed: readonly string[] = SYNC_FILTERS,
 ): readonly Filter[] {
   const own = texts.length > 0 ? texts : [`arch=${architecture}`];
   const filters = own.map((text) => parseFilter(text, compile));
   const named = new Set(filters.map((filter) => filter.key));
-  const fixed = SYNC_FILTERS.map((text) => parseFilter(text)).filter((filter) => !named.has(filter.key));
-  return [...fixed, ...filters];
+  const usual = fixed.map((text) => parseFilter(text)).filter((filter) => !named.has(filter.key));
+  return [...usual, ...filters];
 }
 
 /**
@@ -68,17 +73,24 @@ export function syncFilters(
  * first, so a version without matching items does not count. Products of the same name in several documents are one.
  *
  * @param poolType libvirt's word; it decides which names volumes can have.
+ * @param preference items that may be taken, by name or type, the best first: the first that a version has is taken. Empty:
+ * any item, and a version with several is refused.
  */
-export function selectNewest(items: Iterable<OfferedItem>, filters: readonly Filter[], poolType: string): Selection {
+export function selectNewest(
+  items: Iterable<OfferedItem>,
+  filters: readonly Filter[],
+  poolType: string,
+  preference: readonly string[] = [],
+): Selection {
   const newest = new Map<string, OfferedItem[]>();
   for (const item of items) {
     if (item.path === undefined || !matchesAll(item.tags, filters)) continue;
-    addCandidate(newest, item);
+    if (preference.length === 0 || rankOf(item, preference) < preference.length) addCandidate(newest, item);
   }
   const wanted: WantedImage[] = [];
   const refused: RefusedItem[] = [];
   for (const candidates of newest.values()) {
-    const image = toWantedImage(candidates, poolType);
+    const image = toWantedImage(preferred(candidates, preference), poolType);
     if ('reason' in image) refused.push(image);
     else wanted.push(image);
   }
@@ -91,6 +103,17 @@ function addCandidate(newest: Map<string, OfferedItem[]>, item: OfferedItem): vo
   const order = known?.[0] === undefined ? 1 : compareVersions(item.version, known[0].version);
   if (known === undefined || order > 0) newest.set(item.product, [item]);
   else if (order === 0 && !known.some((other) => other.itemName === item.itemName)) known.push(item);
+}
+
+/** The place of an item in the order of preference; that behind the last for one that is not in it. */
+function rankOf({ itemName, tags }: OfferedItem, preference: readonly string[]): number {
+  const rank = preference.findIndex((name) => name === itemName || name === tags['ftype']);
+  return rank === -1 ? preference.length : rank;
+}
+
+function preferred(candidates: readonly OfferedItem[], preference: readonly string[]): readonly OfferedItem[] {
+  const best = Math.min(...candidates.map((item) => rankOf(item, preference)));
+  return candidates.filter((item) => rankOf(item, preference) === best);
 }
 
 function toWantedImage(candidates: readonly OfferedItem[], poolType: string): WantedImage | RefusedItem {

@@ -132,6 +132,10 @@ function planRecorded(found: FoundImage): SyncStep | undefined {
   const reason = reasonToSkip(record);
   if (reason !== undefined) return { action: 'skip', image, volumeName, reason };
   const isOffered = offered !== undefined && record.status === 'active';
+  if (isOtherContent(record, image))
+    return isOffered
+      ? undefined
+      : { action: 'skip', image, volumeName, reason: 'another item of this version is held' };
   if (!isOffered && isOfUnknownOrigin(record)) return { action: 'adopt', image, volumeName };
   return isOffered ? planRefresh(image, offered, volumeName) : { action: 'offer', image, volumeName };
 }
@@ -146,6 +150,11 @@ function reasonToSkip(record: ImageRecord): string | undefined {
   const { status, reason } = record;
   if (status === 'killed') return reason ?? 'an earlier check failed';
   return status === 'pending_delete' && isOfUnknownOrigin(record) ? reason : undefined;
+}
+
+/** A volume holds one item of a version; what describes another one does not describe it. */
+function isOtherContent({ provenance: { digest } }: ImageRecord, image: WantedImage): boolean {
+  return digest !== undefined && digest.algorithm === image.digest.algorithm && !isSameDigest(digest, image.digest);
 }
 
 /** Nobody ever vouched for its content: the record only says that the volume was found. */

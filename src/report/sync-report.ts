@@ -3,6 +3,8 @@ import { identityText } from '../core/identity.ts';
 import type { SyncStep } from '../core/sync-plan.ts';
 import type { Fields, Reporter } from './reporter.ts';
 
+const USUAL_ITEM = 'disk1.img';
+
 /** Shows a plan that will not be carried out. */
 export function showPlan(steps: readonly SyncStep[], reporter: Reporter): void {
   for (const step of steps) reporter.event('change', `would ${stepText(step)}`, 'plan', stepFields(step));
@@ -38,7 +40,7 @@ export function stepText(step: SyncStep): string {
   const image = imageOf(step);
   switch (step.action) {
     case 'fetch':
-      return `fetch ${image} (${formatBytes(step.image.sizeBytes)}${heldText(step)})`;
+      return `fetch ${image} (${itemText(step)}${formatBytes(step.image.sizeBytes)}${heldText(step)})`;
     case 'offer':
       return `offer ${image}`;
     case 'adopt':
@@ -60,7 +62,7 @@ function doneText(step: SyncStep): string {
   const image = imageOf(step);
   switch (step.action) {
     case 'fetch':
-      return `fetched ${image} (${formatBytes(step.image.sizeBytes)})`;
+      return `fetched ${image} (${itemText(step)}${formatBytes(step.image.sizeBytes)})`;
     case 'offer':
       return `offered ${image}`;
     case 'adopt':
@@ -76,6 +78,12 @@ function doneText(step: SyncStep): string {
     case 'skip':
       return `skipped ${image}: ${step.reason}`;
   }
+}
+
+/** Names the item where it is not the usual one, as only a filter or a preference leads to another. */
+function itemText({ image }: Extract<SyncStep, { readonly action: 'fetch' }>): string {
+  const name = image.tags['item_name'] ?? USUAL_ITEM;
+  return name === USUAL_ITEM ? '' : `${name}, `;
 }
 
 function heldText({ partial }: Extract<SyncStep, { readonly action: 'fetch' }>): string {

@@ -192,9 +192,9 @@ describe('readConfiguration', () => {
       policy: undefined,
       filters: undefined,
       items: undefined,
-      'keep-versions': undefined,
+      keepVersions: undefined,
       gone: undefined,
-      'max-document-age': undefined,
+      maxDocumentAge: undefined,
     };
     const { configuration, mistakes } = read(text);
     expect(mistakes).to.deep.equal([]);
@@ -210,18 +210,30 @@ describe('readConfiguration', () => {
       sources: [
         {
           name: 'ubuntu',
-          url: at(10, 10, 'https://images.test/releases/'),
-          path: at(11, 11, 'streams/v1/index.json'),
-          mirrors: at(12, 14, ['https://a.test/', '/srv/mirror']),
-          keyring: at(13, 14, 'ubuntu'),
-          policy: at(14, 13, 'signed'),
-          filters: at(15, 14, ['arch=amd64', 'release~^(noble|jammy)$']),
-          items: at(16, 12, ['disk-kvm.img', 'disk1.img']),
-          'keep-versions': at(17, 20, 3),
-          gone: at(18, 11, 'drop-when-unused'),
-          'max-document-age': at(19, 23, '60d'),
+          url: 'https://images.test/releases/',
+          path: 'streams/v1/index.json',
+          mirrors: ['https://a.test/', '/srv/mirror'],
+          keyring: 'ubuntu',
+          policy: 'signed',
+          filters: ['arch=amd64', 'release~^(noble|jammy)$'],
+          items: ['disk-kvm.img', 'disk1.img'],
+          keepVersions: 3,
+          gone: 'drop-when-unused',
+          maxDocumentAge: '60d',
+          written: [
+            { key: 'url', value: 'https://images.test/releases/', line: 10 },
+            { key: 'path', value: 'streams/v1/index.json', line: 11 },
+            { key: 'mirrors', value: ['https://a.test/', '/srv/mirror'], line: 12 },
+            { key: 'keyring', value: 'ubuntu', line: 13 },
+            { key: 'policy', value: 'signed', line: 14 },
+            { key: 'filters', value: ['arch=amd64', 'release~^(noble|jammy)$'], line: 15 },
+            { key: 'items', value: ['disk-kvm.img', 'disk1.img'], line: 16 },
+            { key: 'keep-versions', value: 3, line: 17 },
+            { key: 'gone', value: 'drop-when-unused', line: 18 },
+            { key: 'max-document-age', value: '60d', line: 19 },
+          ],
         },
-        { ...nothing, name: 'other', url: at(20, 16, '/srv/other') },
+        { ...nothing, name: 'other', url: '/srv/other', written: [{ key: 'url', value: '/srv/other', line: 20 }] },
       ],
     });
   });
@@ -234,7 +246,7 @@ describe('readConfiguration', () => {
       ['grace', '90'],
     ]);
     const twice = `sources:\n  a: {${ADDRESS}, filters: &f [arch=amd64]}\n  b: {url: /b, filters: *f}\n`;
-    expect(read(twice).configuration.sources.map(({ filters }) => filters?.value)).to.deep.equal([
+    expect(read(twice).configuration.sources.map(({ filters }) => filters)).to.deep.equal([
       ['arch=amd64'],
       ['arch=amd64'],
     ]);

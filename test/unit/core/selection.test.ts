@@ -37,6 +37,36 @@ function without(tag: string, version = '1'): OfferedItem {
   return { ...item(version), tags };
 }
 
+describe('a preference for items', () => {
+  const kvm = item('1', { ftype: 'disk-kvm.img' }, { itemName: 'disk-kvm.img', path: 'server/kvm.img' });
+  const taken = (items: readonly OfferedItem[], preference: readonly string[]): readonly (string | undefined)[] =>
+    selectNewest(items, [], 'dir', preference).wanted.map(({ path }) => path);
+
+  it('takes the first item that a version has', () => {
+    expect(taken([item('1'), kvm], ['disk-kvm.img', 'disk1.img'])).to.deep.equal(['server/kvm.img']);
+    expect(taken([item('1'), kvm], ['disk1.img', 'disk-kvm.img'])).to.deep.equal(['server/1.img']);
+    expect(taken([item('1')], ['disk-kvm.img', 'disk1.img'])).to.deep.equal(['server/1.img']);
+  });
+  it('does not take an older version for a better item', () => {
+    expect(taken([kvm, item('2')], ['disk-kvm.img', 'disk1.img'])).to.deep.equal(['server/2.img']);
+  });
+  it('does not count versions that have none of the items', () => {
+    expect(taken([kvm, item('2')], ['disk-kvm.img'])).to.deep.equal(['server/kvm.img']);
+    expect(taken([item('2')], ['disk-kvm.img'])).to.deep.equal([]);
+  });
+  it('takes the type of an item for its name', () => {
+    expect(taken([{ ...kvm, itemName: 'a' }], ['disk-kvm.img'])).to.deep.equal(['server/kvm.img']);
+  });
+  it('refuses a version of which two items are equally good', () => {
+    const twin = { ...kvm, itemName: 'other' };
+    const { wanted, refused } = selectNewest([kvm, twin], [], 'dir', ['disk-kvm.img']);
+    expect([wanted.length, refused.map(({ reason }) => reason)]).to.deep.equal([
+      0,
+      ['the filters match several of its items (disk-kvm.img, other); add a filter such as ftype=disk-kvm.img'],
+    ]);
+  });
+});
+
 describe('syncFilters', () => {
   const texts = (given: readonly string[]): readonly string[] => syncFilters(given, 'arm64').map(({ text }) => text);
 

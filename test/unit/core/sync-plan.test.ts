@@ -22,6 +22,20 @@ describe('planSync', () => {
     });
   });
 
+  describe('when the source now describes another item of a version that is held', () => {
+    const other = { ...UVTOOL, digest: { algorithm: 'sha256', hex: 'cd'.repeat(32) } } as const;
+    it('leaves what is offered as it is', () => {
+      const host = { ...held('1'), wanted: ['1'], offeredTags: { release: 'other' } };
+      expect(plan({ ...host, provenance: other })).to.deep.equal([]);
+      expect(plan(host)).to.deep.equal(['offer 1']);
+    });
+    it('does not offer the one under the name of the other', () => {
+      expect(plan({ ...held('1'), wanted: ['1'], metadata: [], provenance: other })).to.deep.equal([
+        'skip 1: another item of this version is held',
+      ]);
+    });
+  });
+
   describe('for versions, as resolve_work would', () => {
     for (const [what, host, steps] of [
       ['fetches the first version', { wanted: ['10'] }, ['fetch 10']],
