@@ -5,7 +5,7 @@ import { assertApplicable, changedPremises, type GcPlan } from '../core/gc-plan.
 import { PartialError } from '../errors.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
 import { showChangedPremises, showDropped } from '../report/plan-report.ts';
-import { showRetirements } from '../report/retention-report.ts';
+import { showRescue, showRetirements } from '../report/retention-report.ts';
 import { showVerdicts } from '../report/sweep-report.ts';
 import { readPlan } from '../state/plan-file.ts';
 import { collectGarbage, planGarbage, showDryTotals } from './collect-garbage.ts';
@@ -70,6 +70,7 @@ async function runApply(context: CommandContext, options: ApplyArguments): Promi
 
 async function dryRun(session: Session, plan: GcPlan): Promise<void> {
   const { collection, droppedCount } = await reduce(session, plan);
+  for (const rescue of collection.rescued) showRescue(rescue, true, session.reporter);
   showRetirements(collection.retired, session.reporter);
   showVerdicts(
     collection.judgement.verdicts.filter(({ action }) => action === 'delete'),
@@ -89,7 +90,9 @@ async function reduce(
   showChangedPremises(changedPremises(plan.premises, await premisesOf(session, fresh)), session.reporter);
   const { retired, verdicts, dropped } = reduceCollection(fresh, plan, session.context.clock.now());
   showDropped(dropped, session.reporter);
-  const collection = { ...fresh, retired, judgement: { view: fresh.judgement.view, verdicts } };
+  const judged = new Set(verdicts.map(({ volume }) => volume.name));
+  const rescued = fresh.rescued.filter(({ record }) => judged.has(record.volumeName));
+  const collection = { ...fresh, retired, rescued, judgement: { view: fresh.judgement.view, verdicts } };
   return { collection, droppedCount: dropped.length };
 }
 

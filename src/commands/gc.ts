@@ -5,7 +5,7 @@ import { FailureError, UsageError } from '../errors.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
 import { showPlanWritten } from '../report/plan-report.ts';
 import { confirm } from '../report/prompt.ts';
-import { showRetention, showRetirements } from '../report/retention-report.ts';
+import { showRescue, showRetention, showRetirements } from '../report/retention-report.ts';
 import { showVerdicts } from '../report/sweep-report.ts';
 import { writePlan } from '../state/plan-file.ts';
 import { collectGarbage, planGarbage, showDryTotals } from './collect-garbage.ts';
@@ -77,9 +77,12 @@ async function gc(session: LockedSession, policy: CollectionPolicy, options: GcA
   await collectGarbage(session, collection, { policy, allowMassRemoval: options.allowMassRemoval });
 }
 
-function show({ retention, retired, judgement }: Collection, { reporter }: Session, isDryRun: boolean): void {
+function show({ retention, retired, rescued, judgement }: Collection, { reporter }: Session, isDryRun: boolean): void {
   showRetention(retention, reporter);
-  if (isDryRun) showRetirements(retired, reporter);
+  if (isDryRun) {
+    for (const rescue of rescued) showRescue(rescue, true, reporter);
+    showRetirements(retired, reporter);
+  }
   showVerdicts(judgement.verdicts, reporter, isDryRun);
 }
 

@@ -4,6 +4,7 @@ import type { KeepReason, Verdict } from '../core/sweep-plan.ts';
 import { isClaimed } from '../core/use-graph.ts';
 import { FailureError, InUseError, PartialError } from '../errors.ts';
 import { recordDeletion } from '../execute/record-deletion.ts';
+import { recordVerdicts } from '../execute/record-verdicts.ts';
 import { executeSweep } from '../execute/sweep.ts';
 import { withdrawImage } from '../execute/withdraw-image.ts';
 import { type Judgement, judgePool } from '../gather/judge-pool.ts';
@@ -11,6 +12,7 @@ import { confirm } from '../report/prompt.ts';
 import type { Reporter } from '../report/reporter.ts';
 import { incompleteView, reasonText, showSwept, showVerdicts, volumeText } from '../report/sweep-report.ts';
 import { removeMetadataFile } from '../state/metadata-files.ts';
+import { readRecords } from '../state/records.ts';
 import type { CommandContext } from './context.ts';
 import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
@@ -56,7 +58,10 @@ async function runPurge(context: CommandContext, options: PurgeArguments): Promi
   }
 }
 
-/** Crash order: metadata first; if interrupted, it looks as if there were images waiting to be deleted, which they are. */
+/**
+ * Crash order: metadata first; if interrupted, it looks as if there were images waiting to be deleted, which they are. Those
+ * in use may be rescued then, and are purged by the next try.
+ */
 async function purge(session: LockedSession, options: PurgeArguments): Promise<void> {
   await repairState(session);
   const { environment, reporter } = session;
@@ -72,6 +77,7 @@ async function purge(session: LockedSession, options: PurgeArguments): Promise<v
   for (const [image, { identity }] of metadata) {
     if (!held.has(image)) await removeMetadataFile(environment.paths.metadata, identity);
   }
+  await rememberUsers(session, judgement);
   const outcomes = await executeSweep(doomed, {
     environment,
     rejudge: async (only) => toDelete((await judge(session, only)).verdicts, options),
@@ -79,6 +85,14 @@ async function purge(session: LockedSession, options: PurgeArguments): Promise<v
   });
   for (const outcome of outcomes) showSwept(outcome, reporter);
   assertComplete(judgement, options, outcomes.filter(({ result }) => result === 'failed').length);
+}
+
+/** What is in use when it is withdrawn only waits for its last user: no later run is to take it for wanted again. */
+async function rememberUsers({ environment, reporter }: LockedSession, { view, verdicts }: Judgement): Promise<void> {
+  const { records } = await readRecords(environment.paths.records);
+  const kept = verdicts.filter(({ action }) => action === 'keep');
+  const unrecorded = await recordVerdicts({ view: { ...view, records }, verdicts: kept }, environment);
+  if (unrecorded !== undefined) reporter.warning(unrecorded.message, unrecorded.hint);
 }
 
 /** Judges every managed image as if it were offered to nobody and had been unused for ever. */

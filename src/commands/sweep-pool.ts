@@ -2,15 +2,16 @@ import { identityText } from '../core/identity.ts';
 import { massRemoval } from '../core/mass-removal.ts';
 import { type CollectionPolicy, type RetentionVerdict, selectCandidates } from '../core/retention.ts';
 import type { SweepOutcome, Verdict } from '../core/sweep-plan.ts';
+import { planRescues, type Rescue } from '../core/undo-plan.ts';
 import { IncompleteViewError, NoSpaceError, type PoolkeeperError } from '../errors.ts';
 import { recordDeletion } from '../execute/record-deletion.ts';
-import { recordUses, recordVerdicts } from '../execute/record-verdicts.ts';
+import { recordRescues, recordUses, recordVerdicts } from '../execute/record-verdicts.ts';
 import { executeSweep } from '../execute/sweep.ts';
 import { withdrawImage } from '../execute/withdraw-image.ts';
 import { type Judgement, judgePool, judgeSight, type PoolSight, seePool } from '../gather/judge-pool.ts';
 import type { PoolView } from '../gather/pool-view.ts';
 import { type IsGone, stockOf } from '../gather/stock.ts';
-import { showRetired } from '../report/retention-report.ts';
+import { showRescue, showRetired } from '../report/retention-report.ts';
 import { incompleteView, showSwept } from '../report/sweep-report.ts';
 import { readRecords } from '../state/records.ts';
 import type { LockedSession, Session } from './session.ts';
@@ -33,6 +34,8 @@ export interface Collection {
   readonly retention: readonly RetentionVerdict[];
   /** What retention takes out of use now. */
   readonly retired: readonly RetentionVerdict[];
+  /** What waits for its deletion and is taken back, because something needs it again. */
+  readonly rescued: readonly Rescue[];
 }
 
 /** How a sweep ended. */
@@ -45,14 +48,22 @@ export interface Swept {
 }
 
 /** Looks at everything, lets retention select candidates, and judges them by the deletion rule. */
-export async function planCollection(session: Session, scope: CollectionScope): Promise<Collection> {
+export async function planCollection(
+  session: Session & Partial<LockedSession>,
+  scope: CollectionScope,
+): Promise<Collection> {
   const { graceMs, minAgeMs, retention: settings } = scope.policy;
   const moment = { now: session.context.clock.now(), graceMs, minAgeMs };
   const sight = await seePool(session);
   const retention = selectCandidates(stockOf(sight, moment.now, scope.isGone), settings, moment);
   const retired = retention.filter((verdict) => isRetirement(verdict, scope));
   const names = new Set([...scope.withdrawn, ...retired.map(({ image }) => image.volumeName)]);
-  return { sight, judgement: judgeSight(sight, moment, { retired: names }), retention, retired };
+  const judgement = judgeSight(sight, moment, { retired: names });
+  const rescued = planRescues(judgement.verdicts, sight.view.records, {
+    inUse: new Set(usedNames(retention)),
+    runId: session.environment?.runId,
+  });
+  return { sight, judgement, retention, retired, rescued };
 }
 
 /**
@@ -61,17 +72,18 @@ export async function planCollection(session: Session, scope: CollectionScope): 
  */
 export async function collect(
   session: LockedSession,
-  { judgement, retention, retired }: Collection,
+  { judgement, retention, retired, rescued }: Collection,
   { policy: { graceMs, minAgeMs }, allowMassRemoval }: Pick<CollectionScope, 'policy'> & { allowMassRemoval: boolean },
 ): Promise<Swept> {
   const { environment, reporter } = session;
   const { view, verdicts } = judgement;
   const names = new Set(retired.map(({ image }) => image.volumeName));
-  const isHeld = ({ volume }: Verdict): boolean => !names.has(volume.name);
-  const inUse = retention.filter(({ image }) => image.isInUse).map(({ image }) => image.volumeName);
+  const taken = new Set([...names, ...rescued.map(({ record }) => record.volumeName)]);
+  const others = verdicts.filter(({ volume }) => !taken.has(volume.name));
   const unrecorded =
-    (await recordVerdicts({ view, verdicts: verdicts.filter(isHeld) }, environment)) ??
-    (await recordUses(inUse, judgement, environment));
+    (await recordRescues(rescued, environment, (rescue) => showRescue(rescue, false, reporter))) ??
+    (await recordVerdicts({ view, verdicts: others }, environment)) ??
+    (await recordUses(usedNames(retention), judgement, environment));
   if (unrecorded !== undefined) reporter.warning(unrecorded.message, unrecorded.hint);
   const refusal = allowMassRemoval ? undefined : tooMany(judgement, names);
   if (refusal !== undefined) return { outcomes: [], refusal, retired: [] };
@@ -111,6 +123,10 @@ async function withdrawAll(
     showRetired(verdict, reporter);
   }
   return { names, failure: undefined };
+}
+
+function usedNames(retention: readonly RetentionVerdict[]): readonly string[] {
+  return retention.flatMap(({ image }) => (image.isInUse ? [image.volumeName] : []));
 }
 
 /** The images that are to be deleted. */

@@ -4,7 +4,7 @@ import { productsOf } from '../core/selection.ts';
 import { assertWholeNumber } from '../core/whole-number.ts';
 import { MOST_JOBS } from '../config/settings.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
-import { showRetirements, showRun } from '../report/retention-report.ts';
+import { showRescue, showRetirements, showRun } from '../report/retention-report.ts';
 import { showVerdicts } from '../report/sweep-report.ts';
 import { showPlan } from '../report/sync-report.ts';
 import type { CommandContext } from './context.ts';
@@ -102,6 +102,7 @@ async function dryRun(session: Session, reading: SourceReading, plan: SyncPlan):
   const retired = steps.flatMap((step) => (step.action === 'retire' && !step.retained ? [step.volumeName] : []));
   if (!plan.options.noGc) {
     const collection = await planCollection(session, collectionScope(results, plan, new Set(retired)));
+    for (const rescue of collection.rescued) showRescue(rescue, true, session.reporter);
     showRetirements(collection.retired, session.reporter);
     showVerdicts(collection.judgement.verdicts, session.reporter, true);
   }

@@ -236,6 +236,7 @@ function reasonToDrop(
   const kept = verdicts.find((verdict) => verdict.volume.name === volume.name && verdict.action === 'keep');
   if (action === 'delete' && kept?.action === 'keep') return { kind: 'sweep', reason: kept.reason };
   const verdict = look.retention.find(({ image }) => image.volumeName === volume.name);
-  if (action === 'retire' && verdict !== undefined) return { kind: 'retention', verdict };
+  if (verdict !== undefined && (action === 'retire' || verdict.action === 'retain'))
+    return { kind: 'retention', verdict };
   return { kind: 'cause', cause: look.causeOf(volume.name) ?? `image ${identityText(identity)} is not to be judged` };
 }

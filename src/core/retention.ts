@@ -47,6 +47,8 @@ export interface StockedImage {
   readonly isOffered: boolean;
   /** Something outside the pool's images needs it now. */
   readonly isInUse: boolean;
+  /** What that is, for people. */
+  readonly neededBy?: string | undefined;
   readonly isLocked: boolean;
   /** Written by a domain, or the snapshot of such an image: no policy applies to it. */
   readonly keptAs: 'persistent' | 'snapshot' | undefined;
@@ -72,7 +74,7 @@ export type RetainReason =
   | 'snapshot';
 
 /** Why an image may go. */
-export type CandidateReason = 'withdrawn' | 'failed' | 'unknown' | 'replaced' | 'gone' | 'unused' | 'size';
+export type CandidateReason = 'withdrawn' | 'failed' | 'unknown' | 'replaced' | 'recalled' | 'gone' | 'unused' | 'size';
 
 /** What retention says of one image. `eligibleAt` is there only where time decides. */
 export type RetentionVerdict = { readonly image: StockedImage; readonly eligibleAt: number | undefined } & (
@@ -97,7 +99,7 @@ const RULED: Readonly<Record<Exclude<ImageStatus, 'active'>, Ruling>> = {
 
 /**
  * Selects what may go. Every image gets a verdict with its reason, in the order of the images. What is offered is never
- * selected, unless its product is gone and is to be dropped; nor is what is locked. A clock that was set back makes periods
+ * selected, unless its product is gone and is to be dropped; nor is what is locked, nor what is in use. A clock that was set back makes periods
  * longer, never shorter.
  */
 export function selectCandidates(
@@ -126,17 +128,22 @@ export function selectCandidates(
   });
 }
 
-/** The newest version of each product is 1. Only complete images count. */
+/** Of what its source withdrew: it is newer than what is offered. */
+const RECALLED = Number.POSITIVE_INFINITY;
+
+/** The newest version of each product is 1. Only complete images count, and what its source withdrew has no place. */
 function rankVersions(images: readonly StockedImage[]): ReadonlyMap<string, number> {
   const complete = images
     .filter(({ isOffered, status }) => isOffered || status === 'active')
     .toSorted((a, b) => compareVersions(b.identity.version, a.identity.version));
+  const offered = new Set(complete.flatMap(({ isOffered, identity }) => (isOffered ? [identity.product] : [])));
   const counts = new Map<string, number>();
   return new Map(
-    complete.map(({ volumeName, identity }) => {
-      const rank = (counts.get(identity.product) ?? 0) + 1;
-      counts.set(identity.product, rank);
-      return [volumeName, rank];
+    complete.map(({ volumeName, identity: { product }, isOffered }) => {
+      const newer = counts.get(product) ?? 0;
+      if (newer === 0 && !isOffered && offered.has(product)) return [volumeName, RECALLED];
+      counts.set(product, newer + 1);
+      return [volumeName, newer + 1];
     }),
   );
 }
@@ -154,7 +161,8 @@ function rule(
   if (ruling !== undefined) return ruling;
   if (isGone) return ruleGone(image, policy);
   if (isOffered) return { action: 'retain', reason: 'offered' };
-  if (rank > policy.keepVersions) return { action: 'candidate', reason: 'replaced' };
+  if (rank > policy.keepVersions && !image.isInUse)
+    return { action: 'candidate', reason: rank === RECALLED ? 'recalled' : 'replaced' };
   return ruleUnused(image, policy.unusedForMs, now);
 }
 

@@ -182,7 +182,7 @@ function planEnlistments(facts: SyncFacts): readonly SyncStep[] {
 
 /**
  * The versions of one product that are offered beside its newest. A version newer than the newest was withdrawn by the
- * source and is not retained.
+ * source and is not retained. What is held without an offer is for retention to judge.
  */
 function planRetirements(image: WantedImage, heldVersions: readonly string[], facts: SyncFacts): readonly SyncStep[] {
   const { product, version } = image.identity;
@@ -192,10 +192,10 @@ function planRetirements(image: WantedImage, heldVersions: readonly string[], fa
   return held.flatMap((other): readonly SyncStep[] => {
     const identity = { product, version: other };
     const isRetained = retained.has(other);
-    if (isRetained && !facts.metadata.has(identityText(identity))) return [];
+    const offered = facts.metadata.get(identityText(identity));
+    if (offered === undefined) return [];
     const [volumeName, replacedBy] = [facts.volumeName(identity), facts.volumeName(image.identity)];
-    const item = facts.metadata.get(identityText(identity))?.item ?? {};
-    return [{ action: 'retire', identity, volumeName, replacedBy, retained: isRetained, item }];
+    return [{ action: 'retire', identity, volumeName, replacedBy, retained: isRetained, item: offered.item }];
   });
 }
 

@@ -1,6 +1,7 @@
 import { type Identity, identityText } from './identity.ts';
 import { isLocalImage } from './local-image.ts';
 import type { ImageRecord } from './record.ts';
+import type { KeepReason, Verdict } from './sweep-plan.ts';
 import { compareVersions } from './version.ts';
 
 /** An image of the pool, as far as taking it back is concerned. */
@@ -57,4 +58,30 @@ export function planUndo(records: readonly ImageRecord[], images: readonly HeldR
 export function isOfferable({ identity, traits }: Pick<ImageRecord, 'identity' | 'traits'>): boolean {
   if (traits?.snapshotOf !== undefined) return false;
   return traits?.isPersistent !== true || isLocalImage(identity);
+}
+
+/** An image to take back because something needs it again, and what. */
+export interface Rescue {
+  readonly record: ImageRecord;
+  readonly need: KeepReason;
+}
+
+/**
+ * Decides which images that wait for their deletion are taken back by themselves: those that something has begun to need
+ * since they were taken out of use. What was in use then goes on waiting for its last user.
+ *
+ * @param inUse names of volumes that something needs which is no image of the pool.
+ * @param runId this run, which does not undo what it did itself.
+ */
+export function planRescues(
+  verdicts: readonly Verdict[],
+  records: ReadonlyMap<string, ImageRecord>,
+  { inUse, runId }: { readonly inUse: ReadonlySet<string>; readonly runId: string | undefined },
+): readonly Rescue[] {
+  return verdicts.flatMap((verdict): readonly Rescue[] => {
+    const record = records.get(verdict.volume.name);
+    if (verdict.action === 'delete' || record === undefined || !inUse.has(verdict.volume.name)) return [];
+    const isNewlyNeeded = record.times.lastNeededAt < record.times.statusSince && record.retiredBy !== runId;
+    return isNewlyNeeded && isRestorable(record) ? [{ record, need: verdict.reason }] : [];
+  });
 }

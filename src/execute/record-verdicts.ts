@@ -1,5 +1,6 @@
 import type { ImageRecord } from '../core/record.ts';
 import { isImpossibleTime, type Verdict } from '../core/sweep-plan.ts';
+import type { Rescue } from '../core/undo-plan.ts';
 import { NoSpaceError } from '../errors.ts';
 import type { Judgement } from '../gather/judge-pool.ts';
 import { writeRecord } from '../state/records.ts';
@@ -41,6 +42,26 @@ async function recordVerdict(verdict: Verdict, view: Judgement['view'], environm
   } else if (isNeeded(verdict) || isFromFuture(record, environment.clock.now())) {
     await recordUse(record, environment);
   }
+}
+
+/**
+ * Takes images back that something needs again; they are not offered. Crash order: one record each, so the next run takes
+ * the rest back.
+ *
+ * @returns as `recordVerdicts`; what could not be written waits on, and nothing deletes it while it is needed.
+ */
+export async function recordRescues(
+  rescues: readonly Rescue[],
+  environment: Environment,
+  onRescued: (rescue: Rescue) => void,
+): Promise<NoSpaceError | undefined> {
+  return unlessFull(async () => {
+    for (const rescue of rescues) {
+      const { volumeName, identity, provenance, tags } = rescue.record;
+      await putRecord(environment, rescue.record, { volumeName, identity, provenance, tags, status: 'active' });
+      onRescued(rescue);
+    }
+  });
 }
 
 /**

@@ -65,12 +65,14 @@ export function judgeSight(
   return { view, verdicts: planSweep(judged, gathered.graph, policy, causes) };
 }
 
-/** The names of managed volumes that something needs which is no image of the pool itself. */
-export function volumesInUse(sight: PoolSight, now: number): ReadonlySet<string> {
+/** The managed volumes that something needs which is no image of the pool itself, by name, with what it is. */
+export function volumesInUse(sight: PoolSight, now: number): ReadonlyMap<string, string> {
   const { verdicts } = judgeSight(sight, { now, graceMs: 0, minAgeMs: 0 }, { retired: 'even lasting' });
-  return new Set(
+  return new Map(
     verdicts.flatMap((verdict) =>
-      verdict.action === 'keep' && verdict.reason.kind === 'needed' ? [verdict.volume.name] : [],
+      verdict.action === 'keep' && verdict.reason.kind === 'needed'
+        ? [[verdict.volume.name, verdict.reason.need.cause]]
+        : [],
     ),
   );
 }

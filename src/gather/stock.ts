@@ -26,6 +26,7 @@ export function stockOf(sight: PoolSight, now: number, isGone: IsGone): readonly
         sizeBytes: volume.allocationBytes,
         isOffered: view.metadata.has(identityText(identity)),
         isInUse: inUse.has(volume.name),
+        neededBy: inUse.get(volume.name),
         isGone: isGone(identity, record?.provenance.source),
         modifiedAtMs: volume.modifiedAtMs,
       },

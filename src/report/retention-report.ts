@@ -1,7 +1,9 @@
 import { formatBytes } from '../core/byte-size.ts';
 import { identityText } from '../core/identity.ts';
 import type { CandidateReason, RetainReason, RetentionVerdict } from '../core/retention.ts';
+import type { Rescue } from '../core/undo-plan.ts';
 import type { Fields, Reporter } from './reporter.ts';
+import { reasonFields, reasonText } from './sweep-report.ts';
 
 /** Why an image is held on to. */
 export const RETAINED: Readonly<Record<RetainReason, string>> = {
@@ -21,6 +23,7 @@ const SELECTED: Readonly<Record<CandidateReason, string>> = {
   failed: 'it failed a check',
   unknown: 'nothing is known about it',
   replaced: 'newer versions replace it',
+  recalled: 'its source offers an older version only',
   gone: 'its product left the source or the filters',
   unused: 'nothing needed it for so long',
   size: 'the images take up too much space',
@@ -30,9 +33,9 @@ const SELECTED: Readonly<Record<CandidateReason, string>> = {
 export function showRetention(verdicts: readonly RetentionVerdict[], reporter: Reporter): void {
   for (const verdict of verdicts) {
     if (verdict.action === 'candidate') continue;
-    const { image, reason, eligibleAt } = verdict;
+    const { image, eligibleAt } = verdict;
     const time = eligibleAt === undefined ? '' : `, eligible at ${new Date(eligibleAt).toISOString()}`;
-    const text = `keep image ${identityText(image.identity)}: ${RETAINED[reason]}${time}`;
+    const text = `keep image ${identityText(image.identity)}: ${verdictText(verdict)}${time}`;
     reporter.event('detail', text, 'retention', fieldsOf(verdict));
   }
 }
@@ -43,6 +46,14 @@ export function showRetirements(verdicts: readonly RetentionVerdict[], reporter:
     const text = `would retire image ${identityText(verdict.image.identity)}: ${verdictText(verdict)}`;
     reporter.event('change', text, 'retention', fieldsOf(verdict));
   }
+}
+
+/** Shows an image that waits for its deletion and would be taken back, because something needs it again. */
+export function showRescue({ record, need }: Rescue, isDryRun: boolean, reporter: Reporter): void {
+  const { identity, volumeName } = record;
+  const verb = isDryRun ? 'would rescue' : 'rescued';
+  const fields = { dry_run: isDryRun, ...identity, volume: volumeName, ...reasonFields(need) };
+  reporter.event('change', `${verb} image ${identityText(identity)}: ${reasonText(need)}`, 'rescue', fields);
 }
 
 /** Says that an image was taken out of use. */
@@ -75,11 +86,15 @@ export function showTotals({ heldBytes, freedBytes }: Totals, isDryRun: boolean,
 
 /** Why an image is held on to, or why it may go. */
 export function verdictText(verdict: RetentionVerdict): string {
-  return verdict.action === 'candidate' ? SELECTED[verdict.reason] : RETAINED[verdict.reason];
+  if (verdict.action === 'candidate') return SELECTED[verdict.reason];
+  const { neededBy } = verdict.image;
+  const by = verdict.reason === 'in use' && neededBy !== undefined ? ` (${neededBy})` : '';
+  return RETAINED[verdict.reason] + by;
 }
 
 function fieldsOf({ image, action, reason, eligibleAt }: RetentionVerdict): Fields {
   const time = eligibleAt === undefined ? {} : { eligible_at: new Date(eligibleAt).toISOString() };
   const size = { allocation_bytes: image.sizeBytes };
-  return { action, ...image.identity, volume: image.volumeName, reason, ...size, ...time };
+  const cause = reason === 'in use' ? { cause: image.neededBy } : {};
+  return { action, ...image.identity, volume: image.volumeName, reason, ...cause, ...size, ...time };
 }

@@ -57,14 +57,12 @@ describe('poolkeeper gc', () => {
     expect([run.status, run.stderr]).to.deep.equal([0, '']);
     expect(sorted(run.stdout)).to.deep.equal([
       '',
-      'keep 0401: needed by domain web1',
-      'keep 0402: needed by volume uvtool/disk.qcow2 is not managed',
+      'keep 0401: it is in use (domain web1)',
+      'keep 0402: it is in use (volume uvtool/disk.qcow2 is not managed)',
       'keep 0403: the administrator locked it',
       'keep 0404: needed until recently, eligible at TIME',
       'keep 0405: it is offered to new domains',
       'would free 0 B; images held SIZE before, SIZE after',
-      'would retire 0401: newer versions replace it',
-      'would retire 0402: newer versions replace it',
       'would retire 0404: newer versions replace it',
     ]);
     expect(await world.tree()).to.deep.equal(tree);
@@ -74,14 +72,12 @@ describe('poolkeeper gc', () => {
     );
     expect(facts.toSorted()).to.deep.equal([
       'retention candidate replaced time',
-      'retention candidate replaced time',
-      'retention candidate replaced time',
+      'retention retain in use',
+      'retention retain in use',
       'retention retain locked',
       'retention retain offered',
       'totals  ',
       'verdict keep grace time',
-      'verdict keep needed',
-      'verdict keep needed',
     ]);
   });
 
@@ -180,6 +176,50 @@ describe('poolkeeper gc', () => {
     expect((await world.poolkeeper('undo', NOBLE)).stderr).to.include(`may be any of 5 images:\n  ${NOBLE} 20240401`);
     expect((await world.poolkeeper('undo', NOBLE, '20240405')).status).to.equal(1);
     expect(await aftermathOf(world)).to.deep.equal(before);
+  });
+
+  it('takes an image back that something needs again, without a download, once', async () => {
+    await gc('--yes', '--keep-versions', '3');
+    await world.define('web1', { pool: 'uvtool', volume: volume('20240401') });
+    const requests = world.server.requests.length;
+    const tree = await world.tree();
+    expect(plain(await gc('--dry-run', '--keep-versions', '3')).stdout).to.include(
+      'would rescue 0401: needed by domain web1\n',
+    );
+    expect(await world.tree()).to.deep.equal(tree);
+    const first = plain(await world.sync('--keep-versions', '3', '--grace', '1h'));
+    expect(first).to.deep.equal({ status: 0, stdout: 'rescued 0401: needed by domain web1\n', stderr: '' });
+    const { records, metadata } = await aftermathOf(world);
+    expect([records[volume('20240401')]?.status, Object.keys(metadata)]).to.deep.equal([
+      'active',
+      [volume('20240405')],
+    ]);
+    for (const run of [
+      await world.sync('--keep-versions', '3', '--grace', '1h'),
+      await gc('--yes', '-q', '--keep-versions', '3'),
+    ])
+      expect(run).to.deep.equal({ status: 0, stdout: '', stderr: '' });
+    expect(world.imageRequests(requests)).to.equal(0);
+    await world.libvirtd.virsh('undefine', 'web1');
+    expect(plain(await gc('--yes', '--keep-versions', '3')).stdout).to.include(
+      'retired 0401: newer versions replace it\n',
+    );
+  });
+
+  it('lets what was in use when it was withdrawn wait for its last user', async () => {
+    await world.define('web1', { pool: 'uvtool', volume: volume('20240405') });
+    await world.publishRelease('noble', '20240406');
+    const first = plain(await world.sync('--keep-versions', '1', '--no-gc'));
+    expect(first.stdout).to.include('withdrew 0405 from the offer\n');
+    await world.libvirtd.virsh('undefine', 'web1');
+    await world.define('web1', { pool: 'uvtool', volume: volume('20240406') });
+    await world.poolkeeper('purge', '--yes');
+    expect(await world.volumes()).to.deep.equal([volume('20240406')]);
+    const { records } = await aftermathOf(world);
+    const run = await gc('--yes', '-q');
+    expect(run).to.deep.equal({ status: 0, stdout: '', stderr: '' });
+    expect((await aftermathOf(world)).records).to.deep.equal(records);
+    expect(records[volume('20240406')]?.status).to.equal('pending_delete');
   });
 
   it('gives the metadata file back when the newest version is taken back', async () => {

@@ -92,10 +92,12 @@ describe('reducePlan', () => {
       ['retire c', { kind: 'retention', verdict: verdict('c', 'retain') }],
       ['delete a', { kind: 'gone' }],
       ['delete b', { kind: 'changed' }],
-      ['delete c', { kind: 'cause', cause: 'image c 1 is offered' }],
+      ['delete c', { kind: 'retention', verdict: verdict('c', 'retain') }],
       ['delete d', { kind: 'sweep', reason: { kind: 'grace', eligibleAt: 5 } }],
     ]);
-    expect(reduced(steps([], ['d']), look([], []))).to.deep.equal([
+    const taken = look(['c', 'd'], []);
+    expect(reduced(steps([], ['c', 'd']), taken)).to.deep.equal([
+      ['delete c', { kind: 'cause', cause: 'image c 1 is offered' }],
       ['delete d', { kind: 'cause', cause: 'image d 1 is not to be judged' }],
     ]);
   });

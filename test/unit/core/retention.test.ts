@@ -138,6 +138,12 @@ const CASES: readonly Case[] = [
     stock: (each) => ({ isGone: each.identity.product !== 'noble' }),
   },
   { what: 'some are locked', stock: only([3, 4], { isLocked: true }) },
+  {
+    what: 'keep-versions 2, what is replaced is in use',
+    policy: { keepVersions: 2 },
+    stock: only([3, 4, 12], { isInUse: true }),
+  },
+  { what: 'the source went back to month 8', stock: (_, month) => ({ isOffered: month === 8, isInUse: month === 10 }) },
   { what: 'some are persistent', stock: only([3, 4], { keptAs: 'persistent' }) },
   { what: 'some are snapshots', stock: only([3, 4], { keptAs: 'snapshot' }) },
   { what: 'some are in use', stock: only([3, 4], { isInUse: true }) },

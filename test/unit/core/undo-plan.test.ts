@@ -1,18 +1,28 @@
 import { expect } from 'chai';
 import type { ImageStatus } from '../../../src/core/lifecycle.ts';
 import type { ImageRecord } from '../../../src/core/record.ts';
-import { type HeldRecord, lastRun, planUndo, restorableRecords } from '../../../src/core/undo-plan.ts';
+import type { Verdict } from '../../../src/core/sweep-plan.ts';
+import { type HeldRecord, lastRun, planRescues, planUndo, restorableRecords } from '../../../src/core/undo-plan.ts';
+import { candidate, volume } from './graph.ts';
 
 interface Facts {
   readonly status?: ImageStatus;
   readonly broughtBy?: string;
   readonly retiredBy?: string;
   readonly since?: number;
+  readonly neededAt?: number;
   readonly isOffered?: boolean;
 }
 
 function held(version: string, facts: Facts = {}): HeldRecord & { readonly record: ImageRecord } {
-  const { status = 'pending_delete', broughtBy = 'uvtool', retiredBy, since = 0, isOffered = false } = facts;
+  const {
+    status = 'pending_delete',
+    broughtBy = 'uvtool',
+    retiredBy,
+    since = 0,
+    neededAt = 0,
+    isOffered = false,
+  } = facts;
   const identity = { product: 'noble', version };
   const nothing = { source: undefined, itemPath: undefined, sizeBytes: undefined, digest: undefined };
   const record = {
@@ -22,7 +32,7 @@ function held(version: string, facts: Facts = {}): HeldRecord & { readonly recor
     reason: undefined,
     provenance: { ...nothing, signer: undefined, broughtBy },
     tags: {},
-    times: { createdAt: 0, statusSince: since, lastNeededAt: 0 },
+    times: { createdAt: 0, statusSince: since, lastNeededAt: neededAt },
     retiredBy,
   };
   return { identity, record, isOffered };
@@ -74,5 +84,41 @@ describe('planUndo', () => {
     const two = held('2');
     const other = { ...held('9', { isOffered: true }), identity: { product: 'jammy', version: '9' } };
     expect(offeredOf([two.record], [two, held('3'), other])).to.deep.equal(['2 offered']);
+  });
+});
+
+describe('planRescues', () => {
+  const reason = { kind: 'needed', need: { cause: 'domain web1', link: undefined, parent: undefined } } as const;
+  const inUse = new Set(['1']);
+
+  function rescued(facts: Facts, inUseNow: ReadonlySet<string> = inUse, action: Verdict['action'] = 'keep'): boolean {
+    const { record } = held('1', { since: 5, retiredBy: 'earlier', ...facts });
+    const judged = candidate(volume('1')).volume;
+    const verdict: Verdict = action === 'keep' ? { action, volume: judged, reason } : { action, volume: judged };
+    const rescues = planRescues([verdict], new Map([['1', record]]), { inUse: inUseNow, runId: 'this' });
+    if (rescues.length > 0) expect(rescues).to.deep.equal([{ record, need: reason }]);
+    return rescues.length > 0;
+  }
+
+  it('takes back what something has begun to need since it was taken out of use', () => {
+    expect(rescued({ neededAt: 4 })).to.equal(true);
+  });
+
+  for (const [what, facts] of [
+    ['was in use when it was taken out of use', { neededAt: 6 }],
+    ['was in use at that very moment, as far as clocks can tell', { neededAt: 5 }],
+    ['was taken out of use by this very run', { retiredBy: 'this' }],
+    ['was never complete', { status: 'killed' }],
+    ['is of unknown content', { broughtBy: 'unknown' }],
+    ['is in use and active', { status: 'active' }],
+  ] as const) {
+    it(`leaves alone what ${what}`, () => expect(rescued(facts)).to.equal(false));
+  }
+
+  it('leaves alone what only another image needs, what is about to be deleted, and what has no record', () => {
+    expect(rescued({}, new Set())).to.equal(false);
+    expect(rescued({}, inUse, 'delete')).to.equal(false);
+    const verdict: Verdict = { action: 'keep', volume: candidate(volume('1')).volume, reason };
+    expect(planRescues([verdict], new Map(), { inUse, runId: undefined })).to.deep.equal([]);
   });
 });
