@@ -29,6 +29,9 @@ export const COMMANDS: readonly Command[] = [
   command('list [filters..]', 'show the images of the pool and their states', async (context) =>
     (await import('./list.ts')).listCommand(context),
   ),
+  command('show <image..>', 'tell everything that is known of an image', async (context) =>
+    (await import('./show.ts')).showCommand(context),
+  ),
   command('path <image..>', 'print the path of an image, for scripts', async (context) =>
     (await import('./path.ts')).pathCommand(context),
   ),
@@ -55,6 +58,12 @@ export const COMMANDS: readonly Command[] = [
   ),
   command('delete <image..>', 'take images out of use, to be deleted after the grace period', async (context) =>
     (await import('./delete.ts')).deleteCommand(context),
+  ),
+  command('verify [image..]', 'read images and compare them with what they were', async (context) =>
+    (await import('./verify.ts')).verifyCommand(context),
+  ),
+  command('tasks [id]', 'show long operations, under way or over', async (context) =>
+    (await import('./tasks.ts')).tasksCommand(context),
   ),
   command('undo [image..]', 'take images back that wait for their deletion', async (context) =>
     (await import('./undo.ts')).undoCommand(context),

@@ -3,6 +3,7 @@ import type { SweepPolicy, Verdict } from '../core/sweep-plan.ts';
 import { usersOf } from '../core/usage.ts';
 import { FailureError, InUseError } from '../errors.ts';
 import { type Judgement, judgeSight, type PoolSight, seePool } from '../gather/judge-pool.ts';
+import { nodeIdIn } from '../gather/pool-nodes.ts';
 import { reasonText } from '../report/sweep-report.ts';
 import type { FoundImage } from './find-image.ts';
 import { imageText } from './permit.ts';
@@ -50,6 +51,5 @@ function causeToStay(image: FoundImage, sight: PoolSight): string {
 }
 
 function nodeIdOf({ volumeName }: FoundImage, { gathered, view }: PoolSight): string {
-  const seen = gathered.volumes.find(({ volume: { pool, name } }) => pool === view.pool.name && name === volumeName);
-  return seen?.node.id ?? '';
+  return nodeIdIn(gathered.volumes, view.pool.name, volumeName) ?? '';
 }

@@ -72,5 +72,5 @@ function addUser(users: Map<string, ImageUser[]>, node: GraphNode, user: ImageUs
 
 function withoutShadows(users: readonly ImageUser[]): readonly ImageUser[] {
   const others = users.filter(({ kind }) => kind !== 'holder');
-  return others.length > 0 ? others : users;
+  return (others.length > 0 ? others : users).toSorted((a, b) => (a.label < b.label ? -1 : 1));
 }

@@ -1,5 +1,4 @@
 import { isSameDigest, type PartialImage } from '../core/partial-image.ts';
-import type { ProgressTask } from '../core/ports.ts';
 import { identityText } from '../core/identity.ts';
 import { track } from '../core/track.ts';
 import type { ImageRecord } from '../core/record.ts';
@@ -13,6 +12,7 @@ import { backoffMs, defaultPatience } from '../transfer/retry.ts';
 import { ArrivingVolume } from './arriving-volume.ts';
 import { type Environment, putRecord } from './environment.ts';
 import { offerImage } from './offer-image.ts';
+import { runTask } from './run-task.ts';
 
 /** One image to bring into the pool. */
 export interface Fetch {
@@ -53,10 +53,7 @@ export async function fetchImage(fetch: Fetch, environment: Environment): Promis
   const volume = new ArrivingVolume({ image, volumeName, partial, intentId }, environment);
   let transferred: TransferredImage;
   try {
-    const work = { label: identityText(identity), totalBytes: image.sizeBytes };
-    transferred = await track(environment.progress, work, (task) =>
-      transferPatiently(fetch, { volume, task }, environment),
-    );
+    transferred = await runFetch(fetch, volume, environment);
   } catch (error) {
     const status = statusAfter(error, volume);
     if (status !== 'saving' && volume.exists) await removeUnused(volume, fetch);
@@ -69,6 +66,22 @@ export async function fetchImage(fetch: Fetch, environment: Environment): Promis
   await offerImage(image, environment);
   await environment.journal.done(intentId);
   return transferred;
+}
+
+/** The transfer, with a record of it for those who watch. */
+function runFetch(fetch: Fetch, volume: ArrivingVolume, environment: Environment): Promise<TransferredImage> {
+  const { volumeName, image } = fetch;
+  const { identity, sizeBytes: totalBytes } = image;
+  const work = { label: identityText(identity), totalBytes };
+  return runTask(environment, { kind: 'fetch', volumeName, identity, totalBytes }, (reachTask) =>
+    track(environment.progress, work, (task) => {
+      const onProgress = (bytes: bigint): void => {
+        reachTask(bytes);
+        task.reach(bytes);
+      };
+      return transferPatiently(fetch, { volume, onProgress }, environment);
+    }),
+  );
 }
 
 /** A volume on its way is visible to everybody. Once somebody uses it, it is left to the sweep. */
@@ -85,13 +98,13 @@ async function removeUnused(volume: ArrivingVolume, fetch: Fetch): Promise<void>
 /** Goes on after libvirtd was restarted; failures of the network have been borne already. */
 async function transferPatiently(
   fetch: Fetch,
-  { volume, task }: { readonly volume: ArrivingVolume; readonly task: ProgressTask },
+  { volume, onProgress }: { readonly volume: ArrivingVolume; readonly onProgress: (bytes: bigint) => void },
   environment: Environment,
 ): Promise<TransferredImage> {
   const { retries, sleep, random } = defaultPatience(fetch);
   for (let attempt = 0; ; attempt += 1) {
     try {
-      const transfer = { ...transferOf(fetch, volume), onProgress: task.reach };
+      const transfer = { ...transferOf(fetch, volume), onProgress };
       return await transferImage(transfer, { ...environment, retries });
     } catch (error) {
       if (!isConnectionLost(error) || attempt >= retries) throw error;

@@ -1,3 +1,4 @@
+import { decodeVolumeName } from '../core/identity.ts';
 import { isSameContent, type PoolVolume, type SweepOutcome, type Verdict } from '../core/sweep-plan.ts';
 import { NoSpaceError, PoolkeeperError } from '../errors.ts';
 import { isNoStorageVolume } from '../libvirt/error-codes.ts';
@@ -5,10 +6,11 @@ import { deleteVolume, lookupVolume } from '../libvirt/volume.ts';
 import { removeTemporaryFiles } from '../state/atomic-file.ts';
 import { withGate } from '../state/gate.ts';
 import type { Environment } from './environment.ts';
+import { runTask } from './run-task.ts';
 
 /** What is needed to delete volumes. */
 export interface Sweeper {
-  readonly environment: Pick<Environment, 'connection' | 'journal' | 'paths' | 'signal'>;
+  readonly environment: Pick<Environment, 'connection' | 'journal' | 'paths' | 'signal' | 'clock' | 'pid'>;
   /** Judges these volumes afresh, by name, as if all others were to stay. */
   rejudge(only: ReadonlySet<string>): Promise<readonly Verdict[]>;
   /** Called after a volume is gone. */
@@ -55,12 +57,15 @@ async function judgeAfresh(volumes: readonly PoolVolume[], sweeper: Sweeper): Pr
 }
 
 async function deleteOne(volume: PoolVolume, sweeper: Sweeper): Promise<SweepOutcome> {
-  const { connection, journal } = sweeper.environment;
+  const { environment } = sweeper;
+  const { connection, journal } = environment;
+  const { name: volumeName, allocationBytes: totalBytes } = volume;
+  const task = { kind: 'delete', volumeName, identity: decodeVolumeName(volumeName), totalBytes } as const;
   try {
     const now = await lookupVolume(connection, volume.pool, volume.name);
     if (!isSameContent(volume, now)) return spared(volume, CHANGED);
     const intent = await noteIntent(volume, journal);
-    await deleteVolume(connection, volume.pool, volume.name);
+    await runTask(environment, task, () => deleteVolume(connection, volume.pool, volume.name));
     return await writeDown(volume, intent, sweeper);
   } catch (error) {
     if (isNoStorageVolume(error)) return spared(volume, 'it is gone already');

@@ -1,4 +1,5 @@
 import { identityText } from '../core/identity.ts';
+import { inParallel } from '../core/in-parallel.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { saysNoVolume, type SyncStep } from '../core/sync-plan.ts';
 import type { WantedImage } from '../core/selection.ts';
@@ -191,14 +192,4 @@ function isBookkeeping({ action }: SyncStep): boolean {
 
 function isArrival({ action }: SyncStep): boolean {
   return action === 'offer' || action === 'adopt' || action === 'fetch' || action === 'skip';
-}
-
-/** Works through a list with several workers; the first failure of a worker is thrown once all have stopped. */
-async function inParallel<T>(items: readonly T[], workers: number, work: (item: T) => Promise<void>): Promise<void> {
-  const queue = [...items];
-  const worker = async (): Promise<void> => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
-  };
-  const results = await Promise.allSettled(Array.from({ length: workers }, worker));
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }

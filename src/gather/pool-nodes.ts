@@ -84,3 +84,8 @@ function missVolume({ name: pool }: StoragePool, name: string, cause: string, dr
     concerns: 'everything',
   });
 }
+
+/** The node of a volume, by the name of its pool and its own. */
+export function nodeIdIn(volumes: readonly SeenVolume[], pool: string, name: string): string | undefined {
+  return volumes.find(({ volume }) => volume.pool === pool && volume.name === name)?.node.id;
+}

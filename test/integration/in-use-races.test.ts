@@ -17,6 +17,8 @@ import { World } from '../support/world.ts';
 
 const POLICY = { now: Date.now(), graceMs: 0, minAgeMs: 0 };
 
+const OWN_PROCESS = { clock: { now: () => Date.now() }, pid: process.pid };
+
 describe('a sweep while the host changes', () => {
   let world: World;
   let stages: Stage[];
@@ -133,7 +135,7 @@ describe('a sweep while the host changes', () => {
     await beforeRejudge?.();
     const journal = await openJournal(paths.journal);
     const sweeper: Sweeper = {
-      environment: { connection, journal, paths, signal: new AbortController().signal },
+      environment: { connection, journal, paths, signal: new AbortController().signal, ...OWN_PROCESS },
       rejudge: judge,
       afterDelete: async () => {
         await afterDelete?.();

@@ -1,0 +1,116 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { expect } from 'chai';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { encodeMetadataName } from '../../src/core/identity.ts';
+import { createQcow2 } from '../support/qemu.ts';
+import { jsonLines } from '../support/json-lines.ts';
+import { World } from '../support/world.ts';
+
+const NOBLE = 'com.ubuntu.cloud:server:24.04:amd64';
+
+/** Whether a document follows one of the schemas that are shipped, and how it does not. */
+async function loadSchema(name: string): Promise<(document: unknown) => unknown> {
+  const text = await readFile(new URL(`../../../schemas/${name}.schema.json`, import.meta.url), 'utf8');
+  const ajv = new Ajv2020({
+    allErrors: true,
+    formats: { 'date-time': (time: string) => !Number.isNaN(Date.parse(time)) },
+  });
+  const validate = ajv.compile(JSON.parse(text) as object);
+  return (document) => (validate(document) ? [] : validate.errors);
+}
+
+describe('poolkeeper list and show', () => {
+  let world: World;
+  let base: string;
+
+  before(async () => {
+    world = await World.start();
+    await world.createPool();
+    await world.publish([
+      await world.release('noble', '20240423', '20240821'),
+      await world.release('jammy', '20240301'),
+    ]);
+    await world.sync('--keep-versions', '2');
+    await world.publish([
+      await world.release('noble', '20240821', '20241004'),
+      await world.release('jammy', '20240301'),
+    ]);
+    await world.sync('--keep-versions', '9', '--grace', '1d');
+    base = world.volumeName('noble', '20241004');
+    const overlay = join(world.poolPath, 'web1.qcow2');
+    await createQcow2(overlay, { sizeBytes: 2 ** 20, backing: join(world.poolPath, base) });
+    await world.libvirtd.give(overlay);
+    await world.libvirtd.virsh('pool-refresh', 'uvtool');
+    await world.define('web1', { pool: 'uvtool', volume: 'web1.qcow2' });
+    await world.define('web2', { path: join(world.poolPath, base) });
+    await world.poolkeeper('disable', 'release=jammy');
+    await world.poolkeeper('lock', 'release=jammy', '--reason', 'audit', '--until', '30d');
+  });
+  after(() => world.stop());
+
+  it('show each image with its status, who uses it, and what it is', async () => {
+    const run = await world.poolkeeper('list');
+    expect([run.status, run.stderr]).to.deep.equal([0, '']);
+    const plain = run.stdout
+      .replaceAll(/[\d.]+ MiB/g, 'SIZE')
+      .replaceAll(/\d+(?:s|min) /g, 'AGE ')
+      .replaceAll(world.server.url, 'URL')
+      .replaceAll(/ +/g, ' ');
+    expect(plain.split('\n')).to.deep.equal([
+      'IMAGE VERSION STATUS USAGE TYPE SIZE AGE SOURCE',
+      'com.ubuntu.cloud:server:22.04:amd64 20240301 deactivated unused os SIZE AGE URL',
+      `${NOBLE} 20240821 active unused os SIZE AGE URL`,
+      `${NOBLE} 20241004 active used 2 os SIZE AGE URL`,
+      '',
+    ]);
+    const states = (await world.poolkeeper('list', '--states', 'opennebula')).stdout;
+    expect([...states.matchAll(/\d{8} +(\w+)/g)].map(([, state]) => state)).to.deep.equal(['disa', 'rdy', 'used']);
+    const disabled = await world.poolkeeper('list', 'status=deactivated', '--json');
+    expect(jsonLines(disabled.stdout)).to.have.length(1);
+  });
+
+  it('follow the schemas that are shipped with the package', async () => {
+    const [list, show] = [await loadSchema('list'), await loadSchema('show')];
+    const listed = jsonLines((await world.poolkeeper('list', '--all', '--json')).stdout);
+    expect(listed).to.have.length.greaterThan(2);
+    expect(listed.map(list)).to.deep.equal(listed.map(() => []));
+    for (const { volume } of listed) {
+      const shown = jsonLines((await world.poolkeeper('show', String(volume), '--json')).stdout);
+      expect(shown.map(show), String(volume)).to.deep.equal([[]]);
+    }
+    expect(list({ ...listed[0], status: 'lost' })).to.have.length(1);
+    expect(show(listed[0])).to.have.length.greaterThan(1);
+  });
+
+  it('tell what an image came from, who needs it with the evidence, and what was done with it', async () => {
+    const { stdout } = await world.poolkeeper('show', NOBLE, '20241004');
+    expect(stdout).to.include(`\n  volume:        uvtool/${base}\n`);
+    expect(stdout).to.match(/\n {2}sha256: {8}[0-9a-f]{64}\n/);
+    expect(stdout).to.match(/\n {4}domain web1 through volume uvtool\/web1\.qcow2 \(domain web1, inactive XML, .*disk/);
+    expect(stdout).to.match(/\n {4}domain web2 \(domain web2, inactive XML, \S*disk/);
+    expect(stdout).to.match(/\n {4}[0-9a-f]{8} fetch success, 100%, began /);
+    const [locked] = jsonLines((await world.poolkeeper('show', 'release=jammy', '--json')).stdout);
+    expect(locked).to.deep.include({ status: 'deactivated', is_locked: true });
+    expect(locked?.['lock']).to.include({ reason: 'audit' });
+  });
+
+  it('show the tasks of the pool, and one of them', async () => {
+    const tasks = jsonLines((await world.poolkeeper('tasks', '--json')).stdout);
+    expect(tasks.map(({ kind, status }) => `${String(kind)} ${String(status)}`)).to.include('fetch success');
+    const id = String(tasks[0]?.['id']);
+    expect(jsonLines((await world.poolkeeper('tasks', id, '--watch', '--json')).stdout)).to.deep.equal([tasks[0]]);
+    expect(await world.poolkeeper('tasks', 'ffffffff')).to.include({ status: 4 });
+  });
+
+  it('print a path and nothing else, and only of what is offered', async () => {
+    expect(await world.poolkeeper('path', 'release=noble')).to.deep.equal({
+      status: 0,
+      stdout: `${join(world.poolPath, base)}\n`,
+      stderr: '',
+    });
+    const old = encodeMetadataName({ product: NOBLE, version: '20240821' });
+    expect(await world.poolkeeper('path', old)).to.include({ status: 4, stdout: '' });
+    expect((await world.poolkeeper('path', old, '--any')).stdout).to.equal(`${join(world.poolPath, old)}\n`);
+  });
+});
