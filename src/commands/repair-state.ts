@@ -1,9 +1,12 @@
 import { join } from 'node:path';
+import { identityText } from '../core/identity.ts';
+import { isLocalImage } from '../core/local-image.ts';
 import type { JournalIntent, OpenIntent } from '../core/journal.ts';
 import { findPartialImages, type PartialImage, unfinishedVolumes } from '../core/partial-image.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { InUseError, NoSpaceError } from '../errors.ts';
 import { putRecord, unknownOrigin } from '../execute/environment.ts';
+import { offerImage } from '../execute/offer-image.ts';
 import { judgePool } from '../gather/judge-pool.ts';
 import { gatherPoolView, type PoolView, volumeNameIn } from '../gather/pool-view.ts';
 import type { Connection } from '../libvirt/connection.ts';
@@ -38,6 +41,20 @@ export async function repairState(session: LockedSession): Promise<void> {
     });
   }
   await closeIntents(session, view);
+  await offerLocalImages(session, view);
+}
+
+/**
+ * What came from a source is offered again by the next sync; of a local image that is active and has no metadata file
+ * nobody else takes care.
+ */
+async function offerLocalImages({ environment }: LockedSession, { records, managed, metadata, unknown }: PoolView) {
+  for (const { identity, status, volumeName, traits, tags } of records.values()) {
+    const isWhole = status === 'active' && isLocalImage(identity) && managed.has(volumeName);
+    const key = identityText(identity);
+    if (!isWhole || traits?.snapshotOf !== undefined || metadata.has(key) || unknown.has(key)) continue;
+    await offerImage({ identity, tags }, environment);
+  }
 }
 
 /** Closes what the plan sees by looking at what is there; only of half an image the journal knows more. */

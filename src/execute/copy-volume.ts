@@ -1,21 +1,29 @@
+import { createHash, type Hash } from 'node:crypto';
 import type { ImageSink } from '../core/ports.ts';
+import type { Digest } from '../core/record.ts';
 import type { Permissions } from '../core/replacement.ts';
-import { FailureError } from '../errors.ts';
+import { FailureError, IntegrityError } from '../errors.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
 import { downloadVolume, openUpload } from '../libvirt/stream.ts';
 import { createVolume, lookupVolume, type Volume, volumeXml } from '../libvirt/volume.ts';
 import { makeDurable } from './make-durable.ts';
 
-/** Which volume to copy, within its pool, and how. */
+/** Which volume to copy, and how. */
 export interface VolumeCopy {
   readonly connection: Connection;
   readonly pool: string;
   readonly sourceName: string;
   readonly targetName: string;
+  /** By default that of the source. */
+  readonly targetPool?: string;
+  /** What the source must be. */
+  readonly digest?: Digest | undefined;
   readonly permissions: Permissions | undefined;
   /** Stops the copy; what there is of it stays. */
   readonly signal?: AbortSignal;
+  /** Called when the target has been made, which from then on is the copy's own. */
+  onCreated?(this: void): void;
   onProgress?(this: void, doneBytes: bigint): void;
 }
 
@@ -29,35 +37,71 @@ const GAP_BYTES = 16 * 1024 * 1024;
  * Copies a volume byte by byte, with what it stands on. The header comes last, when the rest is durable: as long as a copy
  * is not whole no image begins in it, so that no domain can start on it, and one that is there is whole.
  *
- * @throws the reason of the signal; NoSpaceError; LibvirtError. What has been copied by then stays.
+ * @throws the reason of the signal; IntegrityError when the source is not what it must be; NoSpaceError; LibvirtError.
+ * What has been copied by then stays.
  */
 export async function copyVolume(copy: VolumeCopy): Promise<Volume> {
-  const { connection, pool, sourceName, targetName, permissions } = copy;
+  const { connection, pool, sourceName, targetName, targetPool = pool, permissions } = copy;
   const { lengthBytes } = await lookupVolume(connection, pool, sourceName);
   if (lengthBytes === undefined) throw new FailureError(`libvirt does not tell how long volume '${sourceName}' is`);
   const description = { name: targetName, capacityBytes: lengthBytes, allocationBytes: 0n, format: 'raw', permissions };
-  const { path } = await createVolume(connection, pool, volumeXml(description));
-  if (lengthBytes > HEAD_BYTES) await copyRange(copy, HEAD_BYTES, lengthBytes);
+  const { path } = await createVolume(connection, targetPool, volumeXml(description));
+  copy.onCreated?.();
+  const [hash, headEnd] = [
+    createHash(copy.digest?.algorithm ?? 'sha256'),
+    lengthBytes < HEAD_BYTES ? lengthBytes : HEAD_BYTES,
+  ];
+  const head = [];
+  for await (const chunk of sourceBytes(copy, { start: 0n, end: headEnd, hash })) head.push(chunk);
+  if (lengthBytes > HEAD_BYTES)
+    await writeAll(copy, HEAD_BYTES, sourceBytes(copy, { start: HEAD_BYTES, end: lengthBytes, hash }));
+  assertSame(copy, hash);
   await makeDurable(path);
-  await copyRange(copy, 0n, lengthBytes < HEAD_BYTES ? lengthBytes : HEAD_BYTES);
+  await writeAll(copy, 0n, head);
   await makeDurable(path);
   // libvirt looks for a format only when it looks through the pool.
-  await refreshPool(connection, pool);
-  return lookupVolume(connection, pool, targetName);
+  await refreshPool(connection, targetPool);
+  return lookupVolume(connection, targetPool, targetName);
 }
 
-async function copyRange(copy: VolumeCopy, start: bigint, end: bigint): Promise<void> {
-  const { connection, pool, sourceName, signal, onProgress } = copy;
+/** @throws FailureError unless exactly the bytes of the range come. */
+async function* sourceBytes(
+  { connection, pool, sourceName, signal, onProgress }: VolumeCopy,
+  { start, end, hash }: { readonly start: bigint; readonly end: bigint; readonly hash: Hash },
+): AsyncGenerator<Uint8Array> {
+  if (start === end) return;
+  let position = start;
+  for await (const chunk of downloadVolume(connection, pool, sourceName, { offset: start, length: end - start })) {
+    signal?.throwIfAborted();
+    hash.update(chunk);
+    yield chunk;
+    position += BigInt(chunk.length);
+    onProgress?.(position);
+  }
+  if (position !== end) throw new FailureError(`volume '${sourceName}' changed its length while it was copied`);
+}
+
+function assertSame({ digest, sourceName }: VolumeCopy, hash: Hash): void {
+  const found = hash.digest('hex');
+  if (digest === undefined || found === digest.hex) return;
+  throw new IntegrityError(
+    `cannot copy volume '${sourceName}': expected ${digest.algorithm} ${digest.hex}, found ${found}`,
+    {
+      expected: digest.hex,
+      found,
+      hint: 'the image is not what it was when it came: bring it in anew, and look at what stands on it',
+    },
+  );
+}
+
+async function writeAll(
+  copy: VolumeCopy,
+  start: bigint,
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<void> {
   const writer = new GapWriter(copy, start);
-  const range = { offset: start, length: end - start };
   try {
-    for await (const chunk of downloadVolume(connection, pool, sourceName, range)) {
-      signal?.throwIfAborted();
-      await writer.write(chunk);
-      onProgress?.(writer.position);
-    }
-    if (writer.position !== end)
-      throw new FailureError(`volume '${sourceName}' changed its length while it was copied`);
+    for await (const chunk of chunks) await writer.write(chunk);
     await writer.finish();
   } catch (error) {
     await writer.abort();
@@ -75,11 +119,6 @@ class GapWriter {
   constructor(copy: VolumeCopy, start: bigint) {
     this.#copy = copy;
     this.#written = start;
-  }
-
-  /** Up to where it has come, zeros included. */
-  get position(): bigint {
-    return this.#written + BigInt(this.#zeros);
   }
 
   async write(chunk: Uint8Array): Promise<void> {
@@ -112,8 +151,8 @@ class GapWriter {
   }
 
   async #send(bytes: Uint8Array): Promise<void> {
-    const { connection, pool, targetName } = this.#copy;
-    this.#sink ??= await openUpload(connection, pool, targetName, { offset: this.#written, length: 0n });
+    const { connection, pool, targetName, targetPool = pool } = this.#copy;
+    this.#sink ??= await openUpload(connection, targetPool, targetName, { offset: this.#written, length: 0n });
     await this.#sink.write(bytes);
     this.#written += BigInt(bytes.length);
   }

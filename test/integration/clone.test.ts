@@ -206,7 +206,7 @@ describe('clone', () => {
       await writeFile(path, sound);
       const small = await copy(NOBLE, 'web1', '--size', '1K');
       expect([damaged.status, small.status]).to.deep.equal([15, 2]);
-      expect(damaged.stderr).to.match(/^poolkeeper: error: cannot clone volume 'x-uvt-\S+': expected sha256 /);
+      expect(damaged.stderr).to.match(/^poolkeeper: error: cannot copy volume 'x-uvt-\S+': expected sha256 /);
       expect(await world.volumes()).not.to.include('web1');
       await clone(NOBLE, 'web1');
       expect(await copy(NOBLE, 'web1')).to.include({ status: 1, stdout: '' });
