@@ -59,7 +59,7 @@ async function afterRun(
   const endedAt = context.clock.now();
   try {
     const stateDir = stateDirOf(context, options);
-    const earlier = await readRunNotes(stateDir, pool);
+    const earlier = await readRunNotes(stateDir, pool).catch(nothingKnown);
     const last = earlier.find((note) => note.command === command);
     const run = { ...observed, endedAt, succeededAt: exitStatus === EXIT.done ? endedAt : last?.succeededAt };
     // Of a run that failed, enough was said; it may have failed for the same reason.
@@ -112,6 +112,12 @@ function countKinds(errors: readonly unknown[]): RunNote['failures'] {
     counts[kind] = (counts[kind] ?? 0) + 1;
   }
   return counts;
+}
+
+/** What keeps notes from being read keeps new ones from being written as well, and that is said. */
+function nothingKnown(error: unknown): readonly RunNote[] {
+  toKnown(error);
+  return [];
 }
 
 /** @throws what is a bug. */

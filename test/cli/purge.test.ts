@@ -144,7 +144,12 @@ function onTerminal(world: World, args: readonly string[], line: string): Promis
     .map((word) => `'${word}'`)
     .join(' ');
   return new Promise((resolve) => {
-    const child = execFile('script', ['-qec', command, '/dev/null'], (_error, stdout) => resolve(stdout));
+    const child = execFile(
+      'script',
+      ['-qec', command, '/dev/null'],
+      { env: { ...process.env, NO_COLOR: '1' } },
+      (_error, stdout) => resolve(stdout),
+    );
     child.stdin?.end(`${line}\n`);
   });
 }
