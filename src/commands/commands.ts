@@ -20,6 +20,9 @@ export const COMMANDS: readonly Command[] = [
   command('query [filters..]', 'list the images that are offered to new domains', async (context) =>
     (await import('./query.ts')).queryCommand(context),
   ),
+  command('catalog [filters..]', 'list what the sources offer', async (context) =>
+    (await import('./catalog.ts')).catalogCommand(context),
+  ),
   command(
     'why <target>',
     'show what needs a volume or file, with the evidence',

@@ -1,9 +1,11 @@
 import type { Argv } from 'yargs';
-import { matchesAll, parseFilter } from '../core/filter.ts';
+import { explainSlips } from '../core/filter-hints.ts';
+import { type Filter, matchesAll, parseFilter } from '../core/filter.ts';
 import { gatherPoolView } from '../gather/pool-view.ts';
 import { listVolumeNames } from '../libvirt/volume.ts';
+import type { Reporter } from '../report/reporter.ts';
 import type { CommandContext } from './context.ts';
-import { offeredImages } from './offered-images.ts';
+import { type OfferedImage, offeredImages } from './offered-images.ts';
 import { type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { openSession, type Session, withConnection } from './session.ts';
 import { timedExpression } from './timed-expression.ts';
@@ -16,10 +18,12 @@ interface QueryArguments extends PoolArguments {
 export function queryCommand(context: CommandContext): Verb<QueryArguments> {
   return {
     builder: (yargs) => queryOptions(yargs) as Argv<QueryArguments>,
-    handler: (options) =>
-      withConnection(options, async (connection) => {
-        await query(await openSession(context, options, connection), options.filters ?? []);
-      }),
+    handler: async (options) => {
+      const filters = (options.filters ?? []).map((text) => parseFilter(text, timedExpression));
+      await withConnection(options, async (connection) => {
+        await query(await openSession(context, options, connection), filters, options.quiet);
+      });
+    },
   };
 }
 
@@ -32,12 +36,17 @@ function queryOptions(yargs: Argv): Argv {
 }
 
 /** Lists what has both a volume and a metadata file; nothing is changed, whatever is found. */
-async function query({ connection, pool, paths, reporter }: Session, texts: readonly string[]): Promise<void> {
-  const filters = texts.map((text) => parseFilter(text, timedExpression));
+async function query(
+  { connection, pool, paths, reporter }: Session,
+  filters: readonly Filter[],
+  isQuiet: boolean,
+): Promise<void> {
   const volumes = await listVolumeNames(connection, pool.name);
   const view = await gatherPoolView(pool, volumes, paths);
   for (const { error } of view.damaged) reporter.warning(error.message, error.hint);
-  const matching = offeredImages(view).filter(({ tags }) => matchesAll(tags, filters));
+  const offered = offeredImages(view);
+  const matching = offered.filter(({ tags }) => matchesAll(tags, filters));
+  if (matching.length === 0 && !isQuiet) warnOfSlips(filters, offered, reporter);
   const lines = matching.map(({ identity, item }) => {
     const { release = '', arch = '', label = '' } = item;
     return { text: `release=${release} arch=${arch} label=${label} (${identity.version})`, item, identity };
@@ -45,4 +54,13 @@ async function query({ connection, pool, paths, reporter }: Session, texts: read
   for (const { text, item, identity } of lines.toSorted((a, b) => (a.text < b.text ? -1 : 1))) {
     reporter.data(text, 'image', { product: identity.product, version: identity.version, tags: item });
   }
+}
+
+/** That nothing matches may be right; filters that could match nothing are not. */
+function warnOfSlips(filters: readonly Filter[], offered: readonly OfferedImage[], reporter: Reporter): void {
+  const tags = offered.map((image) => image.tags);
+  const hint = explainSlips(filters, tags);
+  if (hint === undefined) return;
+  const texts = filters.map(({ text }) => text).join(' ');
+  reporter.warning(`none of the ${offered.length} images on offer matches ${texts}`, hint);
 }

@@ -45,6 +45,18 @@ export async function readSource(
   return { chosen, location, stream, selection };
 }
 
+/**
+ * Everything that a source offers, authenticated.
+ *
+ * @throws TrustError for a document that is older than the last accepted one.
+ */
+export async function readOffer(chosen: ChosenSource, reader: SourceReader): Promise<Stream> {
+  const keyring = chosen.isSigned ? await findKeyring(chosen, reader) : undefined;
+  const stream = await fetchOffer(chosen, reader, { keyring, cache: await openCache(reader), bypassCaches: false });
+  await assertAcceptable(stream, chosen, reader);
+  return stream;
+}
+
 interface Offer {
   readonly keyring: KeyringFile | undefined;
   readonly cache: DiskDocumentCache;

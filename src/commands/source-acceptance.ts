@@ -37,6 +37,7 @@ async function writeMemory({ paths, context }: Session, source: ReadSource): Pro
 
 /** @throws TrustError when a document went back in time, or when every image is gone that was offered before. */
 export async function assertNotRolledBack({ memoryDir, reporter }: SourceReader, stream: StreamSummary): Promise<void> {
+  if (memoryDir === undefined) return;
   const memory = await readSourceMemory(memoryDir, stream.location.display).catch((error: unknown) => {
     if (!(error instanceof IntegrityError)) throw error;
     throw new IntegrityError(error.message, {

@@ -18,9 +18,10 @@ export interface ReadSource {
 export interface SourceReader extends Pick<Session, 'context' | 'reporter'> {
   readonly fetcher: Fetcher;
   readonly options: Pick<CommonArguments, 'stateDir' | 'cacheDir'>;
-  /** Of the pool: libvirt's word for its type, and where it is remembered what sources offered last. */
+  /** Of the pool: libvirt's word for its type. */
   readonly poolType: string;
-  readonly memoryDir: string;
+  /** Where it is remembered what sources offered last; `undefined`: the pool cannot be reached. */
+  readonly memoryDir: string | undefined;
 }
 
 /** Reads sources for the pool of a session. */

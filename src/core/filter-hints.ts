@@ -16,22 +16,49 @@ interface Trial {
 }
 
 /**
- * Says why filters match nothing, and what was probably meant: each filter that matches no item by itself is explained by
- * the keys and values that there are.
+ * Says why filters match nothing, and what was probably meant.
  *
  * @returns `undefined` when nothing can be said.
  */
 export function explainNoMatch(filters: readonly Filter[], items: Iterable<FlatItem>): string | undefined {
+  const { trials, keys } = tryAll(filters, items);
+  if (keys.size === 0) return undefined;
+  if (trials.every(({ matches }) => matches))
+    return filters.length > 1 ? 'each filter matches something, but nothing matches all of them' : undefined;
+  return hintsFor(trials, keys);
+}
+
+/**
+ * What was probably meant by filters that can match nothing, whatever else is asked for: each that matches no item by itself
+ * is explained by the keys and values that there are.
+ *
+ * @returns `undefined` when every filter makes sense.
+ */
+export function explainSlips(filters: readonly Filter[], items: Iterable<FlatItem>): string | undefined {
+  const { trials, keys } = tryAll(filters, items);
+  return keys.size === 0 ? undefined : hintsFor(trials, keys);
+}
+
+interface Trials {
+  readonly trials: readonly Trial[];
+  /** Those that items have. */
+  readonly keys: ReadonlySet<string>;
+}
+
+function tryAll(filters: readonly Filter[], items: Iterable<FlatItem>): Trials {
   const trials = filters.map((filter): Trial => ({ filter, values: new Set(), matches: false }));
   const keys = new Set<string>();
   for (const item of items) {
     for (const key of Object.keys(item)) if (keys.size < MOST) keys.add(key);
     for (const trial of trials) tryOn(item, trial);
   }
-  if (keys.size === 0) return undefined;
-  const hints = trials.filter(({ matches }) => !matches).map((trial) => hintFor(trial, keys));
-  if (hints.length > 0) return hints.join('; ');
-  return filters.length > 1 ? 'each filter matches something, but nothing matches all of them' : undefined;
+  return { trials, keys };
+}
+
+/** A filter that leaves everything out says what it means. */
+function hintsFor(trials: readonly Trial[], keys: ReadonlySet<string>): string | undefined {
+  const slips = trials.filter(({ matches, filter }) => !matches && !filter.isNegated);
+  return slips.length === 0 ? undefined : slips.map((trial) => hintFor(trial, keys)).join('; ');
 }
 
 function tryOn(item: FlatItem, trial: Trial): void {

@@ -10,6 +10,8 @@ export interface Filter {
   readonly key: string;
   /** What it is compared with. */
   readonly value: string;
+  /** Whether it leaves out what it describes. */
+  readonly isNegated: boolean;
   matches(item: FlatItem): boolean;
 }
 
@@ -44,7 +46,13 @@ export function parseFilter(text: string, compile: CompileExpression = unlimited
   }
   const [, key = '', operator = '', value = ''] = match;
   const test = testFor({ operator: operator as Operator, value, text }, compile);
-  return { text, key, value, matches: (item) => test(Object.hasOwn(item, key) ? (item[key] ?? '') : '') };
+  return {
+    text,
+    key,
+    value,
+    isNegated: operator.startsWith('!'),
+    matches: (item) => test(Object.hasOwn(item, key) ? (item[key] ?? '') : ''),
+  };
 }
 
 /** Whether an item satisfies every filter; no filter at all is satisfied by everything. */

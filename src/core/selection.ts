@@ -84,8 +84,7 @@ export function selectNewest(
 ): Selection {
   const newest = new Map<string, OfferedItem[]>();
   for (const item of items) {
-    if (item.path === undefined || !matchesAll(item.tags, filters)) continue;
-    if (preference.length === 0 || rankOf(item, preference) < preference.length) addCandidate(newest, item);
+    if (isEligible(item, filters, preference)) addCandidate(newest, item);
   }
   const wanted: WantedImage[] = [];
   const refused: RefusedItem[] = [];
@@ -95,6 +94,12 @@ export function selectNewest(
     else wanted.push(image);
   }
   return { wanted, refused };
+}
+
+/** Whether an item has content, satisfies the filters, and may be taken at all. */
+export function isEligible(item: OfferedItem, filters: readonly Filter[], preference: readonly string[]): boolean {
+  if (item.path === undefined || !matchesAll(item.tags, filters)) return false;
+  return preference.length === 0 || rankOf(item, preference) < preference.length;
 }
 
 /** Keeps, per product, the distinct items of its newest version so far. */
@@ -111,7 +116,8 @@ function rankOf({ itemName, tags }: OfferedItem, preference: readonly string[]):
   return rank === -1 ? preference.length : rank;
 }
 
-function preferred(candidates: readonly OfferedItem[], preference: readonly string[]): readonly OfferedItem[] {
+/** The best of the items of a version; several, where no preference tells them apart. */
+export function preferred(candidates: readonly OfferedItem[], preference: readonly string[]): readonly OfferedItem[] {
   const best = Math.min(...candidates.map((item) => rankOf(item, preference)));
   return candidates.filter((item) => rankOf(item, preference) === best);
 }
@@ -136,7 +142,8 @@ function toWantedImage(candidates: readonly OfferedItem[], poolType: string): Wa
   return { identity, path: item.path, sizeBytes, digest, tags: item.tags, signer: item.signer };
 }
 
-function parseSize(text: string | undefined): bigint | undefined {
+/** What a source says of the size of an item; `undefined` when that is no size of an image. */
+export function parseSize(text: string | undefined): bigint | undefined {
   return text !== undefined && /^[0-9]{1,18}$/.test(text) && BigInt(text) > 0n ? BigInt(text) : undefined;
 }
 

@@ -47,6 +47,10 @@ describe('explainNoMatch', () => {
       'each filter matches something, but nothing matches all of them',
     );
   });
+  it('takes filters that leave everything out for meant', () => {
+    expect(explain(['os!=ubuntu'])).to.equal(undefined);
+    expect(explain(['os!~u', 'relase=noble'])).to.match(/^'relase=noble': nothing has a key/);
+  });
   it('says nothing when there is nothing to compare with', () => {
     expect(explain(['release=noble'], [])).to.equal(undefined);
   });
