@@ -30,6 +30,9 @@ const UVTOOL_COMMAND = 'uvt-simplestreams-libvirt';
 /** Arguments of which every value counts. */
 const LISTS: ReadonlySet<string> = new Set(['_', '--', 'image', 'words', 'filters', 'files', 'pools', 'mirror', 'tag']);
 
+/** Seen from `dist/src` and from `dist/bundle`. */
+const PACKAGE_ROOT = new URL('../../', import.meta.url);
+
 /** Runs the command that the process was started with and sets its exit status. */
 export async function main(): Promise<void> {
   const stop = new AbortController();
@@ -190,12 +193,13 @@ function createContext(argv: readonly string[], signal: AbortSignal): CommandCon
       };
     },
     version: readVersion(),
+    packageRoot: PACKAGE_ROOT,
     wordsBehindDashes: argv.slice(ownWords(argv).length + 1),
   };
 }
 
 function readVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const text = readFileSync(new URL('package.json', PACKAGE_ROOT), 'utf8');
   const { version } = JSON.parse(text) as { version: string };
   return version;
 }

@@ -20,7 +20,7 @@ export function completionCommand(context: CommandContext): Verb<CompletionArgum
         describe: 'the shell that the script is for',
       }) as unknown as Argv<CompletionArguments>,
     handler: async ({ shell }) => {
-      const script = new URL(`../../../packaging/completion/${SCRIPTS[shell]}`, import.meta.url);
+      const script = new URL(`packaging/completion/${SCRIPTS[shell]}`, context.packageRoot);
       context.stdout.write(await readFile(script, 'utf8'));
     },
   };

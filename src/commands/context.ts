@@ -31,6 +31,8 @@ export interface CommandContext {
   /** Calls the listener for every such request, the first included, until the returned function is called. */
   onStopSignal(this: void, listener: (signal: NodeJS.Signals) => void): () => void;
   readonly version: string;
+  /** The directory with `package.json`; a bundle has moved the module that asks. */
+  readonly packageRoot: URL;
   /** The words behind `--`, for commands that run another one. As they are: yargs would turn `007` into a number. */
   readonly wordsBehindDashes: readonly string[];
 }

@@ -1,4 +1,5 @@
-import { XMLParser } from 'fast-xml-parser';
+import { createRequire } from 'node:module';
+import type * as fastXmlParser from 'fast-xml-parser';
 import { LibvirtError } from '../errors.ts';
 import { type PlainXmlSink, readPlainXml } from './xml/plain-xml.ts';
 
@@ -47,7 +48,13 @@ export function parsePlain(xml: string): XmlElement | undefined {
 
 /** Parses a document of any kind. @throws Error when it is not well-formed. */
 export function parseFully(xml: string): unknown {
+  const { XMLParser } = loadParser();
   return new XMLParser(PARSER_OPTIONS).parse(xml, true);
+}
+
+/** Loads the parser when the first document needs it: with all of its modules it takes as long as a short command. */
+function loadParser(): typeof fastXmlParser {
+  return createRequire(import.meta.url)('fast-xml-parser') as typeof fastXmlParser;
 }
 
 type XmlRecord = Record<string, unknown>;

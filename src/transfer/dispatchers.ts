@@ -31,7 +31,8 @@ export class Dispatchers {
   /** @throws UsageError when the environment names an unusable proxy. */
   async routeTo(url: URL): Promise<Route> {
     const proxy = proxyFor(url, this.#settings);
-    const undici = await import('undici');
+    // As one object: a bundle knows no other name in a CommonJS module.
+    const { default: undici } = await import('undici');
     const key = proxy?.href ?? 'direct';
     const dispatcher = this.#dispatchers.get(key) ?? this.#open(undici, proxy);
     this.#dispatchers.set(key, dispatcher);
@@ -44,7 +45,7 @@ export class Dispatchers {
     this.#dispatchers.clear();
   }
 
-  #open({ Agent, Pool, ProxyAgent }: typeof Undici, proxy: URL | undefined): Undici.Dispatcher {
+  #open({ Agent, Pool, ProxyAgent }: typeof Undici.default, proxy: URL | undefined): Undici.Dispatcher {
     const { connectMs, headersMs } = this.#timeouts;
     if (proxy === undefined) return new Agent({ connect: { timeout: connectMs } });
     const token = basicAuthorization(proxy);

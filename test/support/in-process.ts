@@ -28,6 +28,7 @@ export function inProcess(world: World, now: () => number = () => Date.now()): I
     signal: new AbortController().signal,
     onStopSignal: () => () => undefined,
     version: '0.0.0',
+    packageRoot: new URL('../../../', import.meta.url),
     wordsBehindDashes: [],
   };
   const options: PoolArguments = {
