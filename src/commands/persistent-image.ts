@@ -66,7 +66,7 @@ export async function readSnapshots(
 }
 
 /** @throws InUseError while what an interrupted run began could not be finished. */
-function assertSettled({ environment }: LockedSession, { volumeName }: FoundImage, label: string): void {
+export function assertSettled({ environment }: LockedSession, { volumeName }: FoundImage, label: string): void {
   const isOpen = environment.journal
     .openIntents()
     .some(({ intent }) => intent.kind === 'replace' && intent.volumeName === volumeName);

@@ -1,5 +1,7 @@
 import type { Argv } from 'yargs';
-import { identityText } from '../core/identity.ts';
+import { type Identity, identityText } from '../core/identity.ts';
+import { isLocalImage } from '../core/local-image.ts';
+import type { ImageRecord } from '../core/record.ts';
 import type { KeepReason, Verdict } from '../core/sweep-plan.ts';
 import { isClaimed } from '../core/use-graph.ts';
 import { FailureError, InUseError, PartialError } from '../errors.ts';
@@ -7,7 +9,7 @@ import { recordDeletion } from '../execute/record-deletion.ts';
 import { recordVerdicts } from '../execute/record-verdicts.ts';
 import { executeSweep } from '../execute/sweep.ts';
 import { withdrawImage } from '../execute/withdraw-image.ts';
-import { type Judgement, judgePool } from '../gather/judge-pool.ts';
+import { type Judgement, judgeSight, seePool } from '../gather/judge-pool.ts';
 import { confirm } from '../report/prompt.ts';
 import type { Reporter } from '../report/reporter.ts';
 import { incompleteView, reasonText, showSwept, showVerdicts, volumeText } from '../report/sweep-report.ts';
@@ -71,8 +73,10 @@ async function purge(session: LockedSession, options: PurgeArguments): Promise<v
   if (!(await isConfirmed(session, options, doomed.length))) throw new FailureError('nothing was purged');
   const { managed, metadata, records } = judgement.view;
   for (const [volumeName, { identity }] of managed) {
+    if (isUnique(identity, records.get(volumeName))) continue;
     await withdrawImage({ identity, volumeName, record: records.get(volumeName) }, environment);
   }
+  showSpared([...managed].filter(([name, { identity }]) => isUnique(identity, records.get(name))).length, reporter);
   const held = new Set([...managed.values()].map(({ identity }) => identityText(identity)));
   for (const [image, { identity }] of metadata) {
     if (!held.has(image)) await removeMetadataFile(environment.paths.metadata, identity);
@@ -95,10 +99,25 @@ async function rememberUsers({ environment, reporter }: LockedSession, { view, v
   if (unrecorded !== undefined) reporter.warning(unrecorded.message, unrecorded.hint);
 }
 
+function showSpared(count: number, reporter: Reporter): void {
+  if (count === 0) return;
+  const text = `left ${count} image(s) alone that no source has; 'poolkeeper delete' deletes one`;
+  reporter.event('info', text, 'left_alone', { count });
+}
+
 /** Judges every managed image as if it were offered to nobody and had been unused for ever. */
 async function judge(session: Session, only?: ReadonlySet<string>): Promise<Judgement> {
   const policy = { now: session.context.clock.now(), graceMs: 0, minAgeMs: 0 };
-  return judgePool(session, policy, { retired: 'all', ...(only === undefined ? {} : { only }) });
+  const sight = await seePool(session);
+  const { managed, records } = sight.view;
+  const common = [...managed].filter(([volumeName, { identity }]) => !isUnique(identity, records.get(volumeName)));
+  const retired = new Set(common.map(([volumeName]) => volumeName));
+  return judgeSight(sight, policy, { retired, only: only ?? retired });
+}
+
+/** Whether no source has what an image holds: only `delete` takes it away. */
+function isUnique(identity: Identity, record: ImageRecord | undefined): boolean {
+  return isLocalImage(identity) || record?.traits?.isPersistent === true;
 }
 
 /** With `--force-in-use` need is no reason to keep an image, unless somebody is just about to use it, or said so. */

@@ -1,11 +1,11 @@
 import { formatBytes } from '../core/byte-size.ts';
 import { assertNewName, snapshotId, snapshotIdentity } from '../core/snapshots.ts';
-import { runTask } from '../execute/run-task.ts';
 import { takeSnapshot } from '../execute/take-snapshot.ts';
 import type { FoundImage } from './find-image.ts';
 import { assertRoom, openImage, permitted, soleUseOf } from './persistent-image.ts';
 import type { LockedSession } from './session.ts';
 import { sweepFailed } from './sweep-copy.ts';
+import { runWatchedTask } from './watched-task.ts';
 
 /** `snapshot create IMAGE [NAME]`: keeps the present content of a persistent image. */
 export async function createSnapshot(
@@ -24,8 +24,11 @@ export async function createSnapshot(
   const totalBytes = image.volume.lengthBytes ?? image.volume.allocationBytes;
   await assertRoom(session, image.volume.allocationBytes, `take a snapshot of image ${image.label}`);
   const subject = { volumeName: image.volume.name, identity: image.record.identity };
-  const volumeName = await runTask(environment, { kind: 'snapshot', ...subject, totalBytes }, (onProgress) =>
-    takeSnapshot({ image, identity, poolType: pool.type, assertIdle, onProgress }, environment),
+  const volumeName = await runWatchedTask(
+    environment,
+    `snapshot of ${image.label}`,
+    { kind: 'snapshot', ...subject, totalBytes },
+    (onProgress) => takeSnapshot({ image, identity, poolType: pool.type, assertIdle, onProgress }, environment),
   ).catch((error: unknown) => sweepFailed(session, identity, error));
   const text = `took snapshot '${name}' of image ${image.label} (${formatBytes(image.volume.allocationBytes)})`;
   const fields = { image: image.volume.name, name, id, volume: volumeName };

@@ -4,7 +4,7 @@ import { FailureError, InUseError } from '../errors.ts';
 import { withdrawImage } from '../execute/withdraw-image.ts';
 import { reasonText, showSwept } from '../report/sweep-report.ts';
 import type { FoundImage } from './find-image.ts';
-import { permitted, readSnapshots } from './persistent-image.ts';
+import { assertSettled, permitted, readSnapshots } from './persistent-image.ts';
 import type { LockedSession } from './session.ts';
 import { sweepVolume } from './sweep-copy.ts';
 
@@ -21,8 +21,10 @@ export async function deleteSnapshot(
   { image: word, name, now }: DeleteRequest,
 ): Promise<void> {
   const { environment, reporter } = session;
-  const { volumeName: image, identity } = permitted('snapshot delete', word, images);
+  const found = permitted('snapshot delete', word, images);
+  const { volumeName: image, identity } = found;
   const label = imageLabel(identity);
+  assertSettled(session, found, label);
   const { snapshots } = await readSnapshots(session, image);
   const snapshot = findSnapshot(name, snapshots, label);
   assertDeletable(snapshot, snapshots, label);

@@ -1,10 +1,10 @@
 import { temporaryIdentity, flatBytes, snapshotId } from '../core/snapshots.ts';
 import { flattenImage } from '../execute/take-snapshot.ts';
-import { runTask } from '../execute/run-task.ts';
 import type { FoundImage } from './find-image.ts';
 import { assertRoom, openImage, permitted, soleUseOf } from './persistent-image.ts';
 import type { LockedSession } from './session.ts';
 import { sweepCopy, sweepFailed } from './sweep-copy.ts';
+import { runWatchedTask } from './watched-task.ts';
 
 /** `snapshot flatten IMAGE`: makes a persistent image stand on nothing, with the content that it has. */
 export async function flattenSnapshots(
@@ -22,12 +22,12 @@ export async function flattenSnapshots(
   const identity = temporaryIdentity(record.identity, snapshotId(new Date(context.clock.now()).toISOString()));
   const assertIdle = soleUseOf(session, image, true);
   await assertIdle();
-  const totalBytes = flatBytes(volume.name, layers, header.virtualSizeBytes);
+  const flat = flatBytes(volume.name, layers, header.virtualSizeBytes);
   // The temporary copy and the image itself, whose old volume goes in between.
-  await assertRoom(session, 2n * totalBytes - volume.allocationBytes, `flatten image ${label}`);
+  await assertRoom(session, 2n * flat - volume.allocationBytes, `flatten image ${label}`);
   const subject = { volumeName: volume.name, identity: record.identity };
-  const copyName = await runTask(environment, { kind: 'flatten', ...subject, totalBytes }, (onProgress) =>
-    flattenImage({ image, identity, poolType: pool.type, assertIdle, onProgress }, environment),
+  const copyName = await runWatchedTask(environment, `flatten ${label}`, { kind: 'flatten', ...subject }, () =>
+    flattenImage({ image, identity, poolType: pool.type, assertIdle }, environment),
   ).catch((error: unknown) => sweepFailed(session, identity, error));
   await sweepCopy(session, copyName);
   const text = `flattened image ${label}: it stands on nothing any more; its snapshots remain`;

@@ -24,7 +24,7 @@ export interface VolumeCopy {
   readonly signal?: AbortSignal;
   /** Called when the target has been made, which from then on is the copy's own. */
   onCreated?(this: void): void;
-  onProgress?(this: void, doneBytes: bigint): void;
+  readonly onProgress?: ((doneBytes: bigint) => void) | undefined;
 }
 
 /** The first bytes of an image, which hold its header and are written last. */

@@ -18,7 +18,7 @@ export interface CopyRequest {
   readonly identity: Identity;
   readonly poolType: string;
   assertIdle(this: void): Promise<void>;
-  onProgress(this: void, doneBytes: bigint): void;
+  readonly onProgress?: ((doneBytes: bigint) => void) | undefined;
 }
 
 /**
@@ -30,9 +30,8 @@ export interface CopyRequest {
  */
 export async function takeSnapshot(request: CopyRequest, environment: Environment): Promise<string> {
   const { image } = request;
-  const { record, volume } = image;
-  const traits = { type: record.traits?.type ?? 'os', isPersistent: false, snapshotOf: volume.name };
-  return withCopy(request, traits, environment, async (targetName, permissions) => {
+  const { volume } = image;
+  return withCopy(request, environment, async (targetName, permissions) => {
     const { connection, poolName: pool, signal } = environment;
     const { onProgress } = request;
     await copyVolume({ connection, pool, sourceName: volume.name, targetName, permissions, signal, onProgress });
@@ -50,14 +49,13 @@ export async function takeSnapshot(request: CopyRequest, environment: Environmen
 export async function flattenImage(request: CopyRequest, environment: Environment): Promise<string> {
   const { image } = request;
   const { volume, header } = image;
-  return withCopy(request, undefined, environment, async (name, permissions) => {
+  return withCopy(request, environment, async (name, permissions) => {
     const { connection, poolName: pool } = environment;
     const description = { name, capacityBytes: header.virtualSizeBytes, allocationBytes: 0n, format: 'qcow2' };
     const xml = volumeXml({ ...description, compat: '1.1', permissions });
     const copy = await createVolumeFrom(connection, pool, xml, { pool, name: volume.name });
     await makeDurable(copy.path);
     await refreshPool(connection, pool);
-    request.onProgress(copy.allocationBytes);
     environment.signal.throwIfAborted();
     const replacement = replacementOf(image, { sourceName: name, content: 'copy' });
     await replaceVolume(replacement, guardOf(image, request.assertIdle), environment);
@@ -67,7 +65,6 @@ export async function flattenImage(request: CopyRequest, environment: Environmen
 /** Writes down that there is a copy on its way, and what became of it. */
 async function withCopy(
   { image, identity, poolType }: CopyRequest,
-  traits: ImageRecord['traits'],
   environment: Environment,
   work: (name: string, permissions: Permissions | undefined) => Promise<void>,
 ): Promise<string> {
@@ -77,6 +74,8 @@ async function withCopy(
   if (known !== undefined && known.status !== 'deleted')
     throw new FailureError(`volume '${volumeName}' exists already`, { hint: 'wait a second, then run again' });
   const intent = await journal.begin({ kind: 'create', volumeName, identity });
+  // While it may be all that there is of the content, it belongs to the image, and nothing else may be done to it.
+  const traits = { type: image.record.traits?.type ?? 'os', isPersistent: false, snapshotOf: image.volume.name };
   const draft = { volumeName, identity, provenance: unknownOrigin(program), tags: {}, traits };
   const record = await putRecord(environment, known, { ...draft, status: 'importing' });
   try {

@@ -51,7 +51,7 @@ function inUse(label: string, causes: readonly string[], hint: string): InUseErr
 /** The document that names the volume says most: it is the one to mend. */
 function textOf({ cause, links }: Chain): string {
   const [link] = links;
-  if (link === undefined || links.length > 1 || cause !== link.from.label) return `${cause} stands on it`;
+  if (link === undefined || links.length > 1 || 'id' in link.from) return `${cause} stands on it`;
   const { document, isRaw = false, isFixed = false } = link.edge;
   if (!document.startsWith(`${cause}, `)) return cause;
   if (isRaw) return `${document}: opens it as raw bytes`;

@@ -40,7 +40,7 @@ describe('a change of an image by way of snapshots', () => {
     await qemuIo(image.path, `write -P ${FIRST} 0 1M`);
     expect((await world.poolkeeper('snapshot', 'create', 'data', 'first')).stderr).to.equal('');
     await qemuIo(image.path, `write -P ${SECOND} 0 1M`);
-    await mkdir(world.metadata);
+    await mkdir(world.metadata, { recursive: true });
     start = await takeSnapshot(world);
   });
   after(() => world.stop());
