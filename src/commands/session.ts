@@ -16,6 +16,7 @@ import { removeTemporaryFiles } from '../state/atomic-file.ts';
 import { type Journal, openJournal } from '../state/journal.ts';
 import { acquireLock } from '../state/lock.ts';
 import { removeMetadataStaging } from '../state/metadata-files.ts';
+import { assertOwnMetadata, claimMetadata } from '../state/metadata-owner.ts';
 import {
   defaultCacheDir,
   defaultStateDir,
@@ -36,6 +37,8 @@ export const USABLE_POOLS: ReadonlySet<string> = new Set(['dir', 'fs', 'netfs'])
 export interface Session extends PoolToJudge {
   readonly reporter: Reporter;
   readonly context: CommandContext;
+  /** Makes the metadata directory that of the pool, for commands that work on one pool. */
+  readonly claimMetadata?: () => Promise<void>;
 }
 
 /** A session that holds the pool's lock. */
@@ -82,10 +85,14 @@ export async function openSession(
   const pool = await lookupUsablePool(connection, options.pool);
   const pathsOf = (any: StoragePool): PoolStatePaths => statePathsOf(context, options, any);
   const reporter = reporterOf(context, options);
+  const paths = pathsOf(pool);
+  const owner = { name: pool.name, uuid: pool.uuid, uri: connection.uri };
+  await assertOwnMetadata(paths, owner);
   return {
     connection,
     pool,
-    paths: pathsOf(pool),
+    paths,
+    claimMetadata: () => claimMetadata(paths, owner, context.uid),
     pathsOf,
     context,
     reporter,
@@ -148,6 +155,7 @@ export async function withLock<T>(
     since,
   });
   try {
+    await session.claimMetadata?.();
     await removeMetadataStaging(paths.metadata);
     for (const dir of [paths.root, paths.records, paths.sources, paths.tasks]) await removeTemporaryFiles(dir);
     await pruneTasks(paths.tasks, context.clock.now());

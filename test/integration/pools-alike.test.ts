@@ -33,6 +33,27 @@ describe('two pools on one directory', () => {
     expect(await world.volumes('first')).to.deep.equal([]);
   });
 
+  it('may not share a metadata directory: each would forget what the other offers', async () => {
+    const shared = ['--metadata-dir', world.metadata];
+    expect(await run('sync', '--pool', 'first', ...source(), ...shared)).to.include({ status: 0 });
+    const before = await world.tree();
+    for (const command of [
+      ['sync', ...source()],
+      ['sync', '--dry-run', ...source()],
+      ['purge', '--yes'],
+      ['query'],
+    ] as const) {
+      const refused = await run(...command, ...ALIAS, ...shared);
+      expect([refused.status, refused.stdout]).to.deep.equal([2, '']);
+      expect(refused.stderr.split('\n')[0]).to.equal(
+        `poolkeeper: error: cannot use metadata directory '${world.metadata}' for storage pool 'alias': it is that of storage pool 'first' of ${world.libvirtd.uri}`,
+      );
+    }
+    const isOfPool = ([path]: readonly [string, unknown]): boolean => !path.includes('/state');
+    expect(Object.entries(await world.tree()).filter(isOfPool)).to.deep.equal(Object.entries(before).filter(isOfPool));
+    expect(await run('query', '--pool', 'first', ...shared)).to.include({ status: 0 });
+  });
+
   function source(): readonly string[] {
     const periods = ['--grace', '0', '--min-age', '0'];
     return ['--source', world.server.url, '--keyring', world.keyring, ...periods, 'arch=amd64'];
