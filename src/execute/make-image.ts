@@ -2,7 +2,9 @@ import type { FlatItem } from '../core/filter.ts';
 import type { Identity } from '../core/identity.ts';
 import type { ImageRecord, ImageTraits, Provenance } from '../core/record.ts';
 import { InUseError, PoolkeeperError } from '../errors.ts';
+import { lookupVolume } from '../libvirt/volume.ts';
 import { type Environment, putRecord, type RecordChange } from './environment.ts';
+import { makeDurable } from './make-durable.ts';
 import { offerImage } from './offer-image.ts';
 import { removeUnfinished } from './own-volume.ts';
 
@@ -31,8 +33,8 @@ export interface MadeImage {
 }
 
 /**
- * Makes an image and offers it. Crash order: intent, record (`importing`), the volume and all that is in it, record
- * (`active`), metadata file, done. Until the last but one nobody is offered the image; the next command that takes the
+ * Makes an image and offers it. Crash order: intent, record (`importing`), the volume and all that is in it, made durable,
+ * record (`active`), metadata file, done. Until the last but one nobody is offered the image; the next command that takes the
  * pool's lock marks what was interrupted as garbage. Other volumes on the way have no record and so are garbage anyway.
  *
  * @throws InUseError when something uses what an earlier attempt left; what `fill` throws. Then nothing is left, unless
@@ -51,6 +53,8 @@ export async function makeImage(
   try {
     await makeWay(job, environment);
     made = await fill();
+    const volume = await lookupVolume(environment.connection, environment.poolName, volumeName);
+    await makeDurable(volume.path);
   } catch (error) {
     await giveUp({ job, draft, importing, intent }, error, environment);
     throw error;
