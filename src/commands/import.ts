@@ -122,11 +122,11 @@ async function bringIn(
   report(session, imported);
 }
 
-function report({ reporter }: LockedSession, { found, stored, sizeBytes, arrived, record }: ImportedImage): void {
+function report({ reporter }: LockedSession, { found, stored, arrived, record }: ImportedImage): void {
   const { identity, volumeName } = record;
   const how = found === stored ? stored : `${found}, converted to ${stored}`;
+  const { digest, sizeBytes = 0n } = record.provenance;
   const text = `imported image ${identityText(identity)} (${formatBytes(sizeBytes)}, ${how})`;
-  const { digest } = record.provenance;
   reporter.event('change', text, 'imported', {
     ...identity,
     volume: volumeName,

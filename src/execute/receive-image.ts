@@ -10,6 +10,7 @@ import { checkImportedHeader, checkImportedLength } from '../image-format/import
 import { assertWholeQcow2 } from '../image-format/qcow2-extent.ts';
 import { parseQcow2Header, qcow2HeaderAreaBytes } from '../image-format/qcow2.ts';
 import { detectFormat } from '../image-format/signature.ts';
+import { assertWholeVmdk } from '../image-format/vmdk-extent.ts';
 import { openUpload } from '../libvirt/stream.ts';
 import { createVolume, volumeXml } from '../libvirt/volume.ts';
 import { type Arrived, type Intake, lookAhead, takeIn } from '../transfer/image-intake.ts';
@@ -163,9 +164,10 @@ async function assertWhole(
   { connection, poolName }: Environment,
 ): Promise<void> {
   checkImportedLength(found, sizeBytes, { name, type, sizeBytes });
-  if (found !== 'qcow2') return;
+  if (found !== 'qcow2' && found !== 'vmdk') return;
   const readVolume = volumesOf(connection);
   const read = (offset: bigint, length: number) => readVolume({ pool: poolName, name: volumeName }, offset, length);
+  if (found === 'vmdk') return assertWholeVmdk({ read }, { name, sizeBytes });
   const head = await read(0n, DOWNLOAD_HEAD_BYTES);
   checkDownloadedHeader(head, { name, sizeBytes });
   const header = parseQcow2Header(await read(0n, qcow2HeaderAreaBytes(head)));

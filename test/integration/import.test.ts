@@ -152,6 +152,8 @@ describe('import', () => {
       await mkdir(file('folder'));
       await writeFile(file('page.img'), '<!DOCTYPE html><html></html>');
       await writeFile(file('cut.qcow2'), qcow2.subarray(0, qcow2.length - 2 * MIB + 65_536));
+      const vmdk = await readFile(file('sparse.vmdk'));
+      await writeFile(file('cut.vmdk'), vmdk.subarray(0, vmdk.length - MIB));
       await writeFile(file('cut.raw'), diskOf(MIB).subarray(0, MIB - 100));
       await writeFile(file('cut.xz'), (await readFile(`${raw}.xz`)).subarray(0, -5000));
       await createQcow2(file('overlay.qcow2'), { sizeBytes: MIB, backing: '/etc/shadow', backingFormat: 'raw' });
@@ -173,6 +175,12 @@ describe('import', () => {
         'cut.qcow2',
         15,
         /^image 'golden' is cut off: it refers to byte \d+, and has \d+$/,
+      ],
+      [
+        'a VMDK image that is cut off',
+        'cut.vmdk',
+        15,
+        /^image 'golden' is cut off or damaged: it refers to byte \d+, /,
       ],
       ['a raw image that is cut off', 'cut.raw', 15, /^image 'golden' is cut off: 1048476 bytes/],
       ['packed data that is cut off', 'cut.xz', 15, /^cannot unpack the image: its xz data is damaged or cut off \(/],
