@@ -28,7 +28,18 @@ const STOP_SIGNALS = [
 const UVTOOL_COMMAND = 'uvt-simplestreams-libvirt';
 
 /** Arguments of which every value counts. */
-const LISTS: ReadonlySet<string> = new Set(['_', '--', 'image', 'words', 'filters', 'files', 'pools', 'mirror', 'tag']);
+const LISTS: ReadonlySet<string> = new Set([
+  '_',
+  '--',
+  'image',
+  'words',
+  'filters',
+  'files',
+  'pools',
+  'mirror',
+  'tag',
+  'untag',
+]);
 
 /** Seen from `dist/src` and from `dist/bundle`. */
 const PACKAGE_ROOT = new URL('../../', import.meta.url);

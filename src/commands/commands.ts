@@ -59,6 +59,27 @@ export const COMMANDS: readonly Command[] = [
   command('disable <image..>', 'keep an image, but offer it to no new domain', async (context) =>
     (await import('./enable.ts')).disableCommand(context),
   ),
+  command('persistent <image..>', 'hand an image to the one domain that uses it', async (context) =>
+    (await import('./persistent.ts')).persistentCommand(context),
+  ),
+  command('nonpersistent <image..>', 'make it an image that many can use again', async (context) =>
+    (await import('./nonpersistent.ts')).nonpersistentCommand(context),
+  ),
+  command('rename <words..>', 'change what people call an image', async (context) =>
+    (await import('./edit-image.ts')).renameCommand(context),
+  ),
+  command('update <image..>', 'change the tags that filters find an image by', async (context) =>
+    (await import('./edit-image.ts')).updateCommand(context),
+  ),
+  command('chtype <words..>', 'change what an image is for', async (context) =>
+    (await import('./edit-image.ts')).chtypeCommand(context),
+  ),
+  command('chown <words..>', 'change to whom the volume of an image belongs', async (context) =>
+    (await import('./change-permissions.ts')).chownCommand(context),
+  ),
+  command('chmod <words..>', 'change who may read and write the volume of an image', async (context) =>
+    (await import('./change-permissions.ts')).chmodCommand(context),
+  ),
   command('delete <image..>', 'take images out of use, to be deleted after the grace period', async (context) =>
     (await import('./delete.ts')).deleteCommand(context),
   ),

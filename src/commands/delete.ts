@@ -55,6 +55,7 @@ async function deleteImages(session: LockedSession, images: readonly FoundImage[
 async function retire(session: LockedSession, image: FoundImage): Promise<void> {
   const { environment, reporter } = session;
   const { volumeName, identity, hasVolume, status } = image;
+  const permission = permit('delete', image);
   const record = await ensureRecord(image, environment);
   const fields = { ...identity, volume: volumeName };
   if (status === 'active' || status === 'deactivated') {
@@ -62,8 +63,8 @@ async function retire(session: LockedSession, image: FoundImage): Promise<void> 
     const undo = `'poolkeeper undo ${environment.runId}' takes it back`;
     const text = `${imageText(image)} now waits for its deletion; ${undo}`;
     reporter.event('change', text, 'retired', { ...fields, run: environment.runId, is_local: isLocalImage(identity) });
-  } else if (hasVolume && (status === 'pending_delete' || status === 'killed')) {
-    reporter.event('info', `${imageText(image)} waits for its deletion already`, 'retired', fields);
+  } else if (permission.kind === 'done' && hasVolume) {
+    reporter.event('info', `nothing to do for ${imageText(image)}: ${permission.why}`, 'retired', fields);
   } else {
     await giveUpImage(record, hasVolume, environment);
     reporter.event('change', `gave up ${imageText(image)}, which never arrived`, 'given_up', fields);

@@ -41,7 +41,17 @@ export function newImageOptions<T>(yargs: Argv<T>, defaultType: ImageType) {
 }
 
 /** Tags that follow from the image itself. */
-const OWN_TAGS: ReadonlySet<string> = new Set(['product_name', 'version_name', 'item_name', 'size', 'sha256']);
+const OWN_TAGS: ReadonlySet<string> = new Set([
+  'product_name',
+  'version_name',
+  'item_name',
+  'ftype',
+  'path',
+  'size',
+  'md5',
+  'sha256',
+  'sha512',
+]);
 
 const TAG = /^([\p{L}\p{N}_-]{1,100})=([^\p{Cc}]{0,1000})$/u;
 const LONGEST_DISPLAY_NAME = 200;
@@ -86,7 +96,8 @@ function toImageType(text: string): ImageType {
   return IMAGE_TYPES.find((known) => known === text) ?? 'os';
 }
 
-function parseTags(tags: readonly string[]): FlatItem {
+/** Tags as the user gave them. @throws UsageError for what is no tag, or follows from the image. */
+export function parseTags(tags: readonly string[]): FlatItem {
   return Object.fromEntries(tags.map(parseTag));
 }
 
@@ -95,7 +106,12 @@ function parseTag(text: string): readonly [string, string] {
   if (key === undefined || value === undefined) {
     throw new UsageError(`'${text}' is not a tag`, { hint: 'write --tag KEY=VALUE, such as --tag release=golden' });
   }
-  if (!OWN_TAGS.has(key) && !key.startsWith('x_poolkeeper_')) return [key, value];
+  return [checkTagName(key), value];
+}
+
+/** @throws UsageError for tags that follow from the image itself. */
+export function checkTagName(key: string): string {
+  if (!OWN_TAGS.has(key) && !key.startsWith('x_poolkeeper_')) return key;
   throw new UsageError(`tag '${key}' cannot be given: it follows from the image`);
 }
 

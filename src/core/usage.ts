@@ -74,3 +74,10 @@ function withoutShadows(users: readonly ImageUser[]): readonly ImageUser[] {
   const others = users.filter(({ kind }) => kind !== 'holder');
   return (others.length > 0 ? others : users).toSorted((a, b) => (a.label < b.label ? -1 : 1));
 }
+
+/** The images that stand directly on one. */
+export function overlaysOn(base: GraphNode, { nodes }: Pick<UseGraph, 'nodes'>): readonly GraphNode[] {
+  const resolver = createResolver(nodes);
+  const standsOnIt = (edge: Edge): boolean => edge.isAlias !== true && resolver.targets(edge).includes(base);
+  return nodes.filter((node) => node !== base && node.edges.some(standsOnIt));
+}

@@ -65,7 +65,7 @@ function ageText(createdAt: number | undefined, now: number): string {
   return createdAt === undefined ? '-' : (formatDuration(Math.max(0, now - createdAt)).split(' ')[0] ?? '-');
 }
 
-/** The facts about an image, for JSON: `schemas/list.schema.json` describes them. */
+/** The facts about an image, for JSON: `schemas/messages.schema.json` describes them. */
 export function imageFields(image: ImageSummary): Fields {
   const { volumeName, identity, record, status, openNebula, users } = image;
   const { type, isPersistent, snapshotOf } = traitsOf(record);

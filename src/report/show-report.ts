@@ -27,7 +27,7 @@ export interface ImageDetails {
   readonly tasks: readonly Task[];
 }
 
-/** Shows everything about one image: in JSON one object, as `schemas/show.schema.json` describes. */
+/** Shows everything about one image: in JSON one object, as `schemas/messages.schema.json` describes. */
 export function showImage(details: ImageDetails, vocabulary: Vocabulary, reporter: Reporter): void {
   const lines = [...headLines(details, vocabulary), ...listLines(details)].map(printableLine);
   reporter.data(lines.join('\n'), 'image', detailFields(details));

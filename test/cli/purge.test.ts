@@ -126,6 +126,26 @@ describe('poolkeeper purge', () => {
     expect(await world.tree()).to.deep.equal(tree);
   });
 
+  it('leaves images alone that no source has, and those that a domain writes to, and says so', async () => {
+    const own = await world.image('golden');
+    expect((await world.poolkeeper('import', own, '--name', 'golden')).status).to.equal(0);
+    expect((await world.poolkeeper('persistent', 'release=jammy')).status).to.equal(0);
+    const run = await world.poolkeeper('purge', '--yes');
+    expect([run.status, run.stderr]).to.deep.equal([0, '']);
+    expect(
+      run.stdout
+        .replaceAll(/\d{8}T\d{6}Z/g, 'TIME')
+        .split('\n')
+        .toSorted(),
+    ).to.deep.equal([
+      '',
+      `deleted image ${NOBLE} 20240423 (1.3 MiB freed)`,
+      `left 2 image(s) alone that no source has; 'poolkeeper delete' deletes one`,
+    ]);
+    expect(await world.volumes()).to.have.lengthOf(2);
+    expect((await world.poolkeeper('path', 'golden')).status).to.equal(0);
+  });
+
   it('does not touch the images of another pool', async () => {
     const target = await world.libvirtd.poolDir('second');
     await world.libvirtd.virsh('pool-define-as', 'second', 'dir', '--target', target);

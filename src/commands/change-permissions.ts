@@ -1,0 +1,104 @@
+import type { Argv } from 'yargs';
+import { FailureError, UsageError } from '../errors.ts';
+import { changePermissions, type PermissionChange } from '../execute/file-permissions.ts';
+import { isLocalUri } from '../gather/use-graph.ts';
+import { refreshPool } from '../libvirt/storage-pool.ts';
+import { lookupVolume } from '../libvirt/volume.ts';
+import { lookupAccount } from '../state/accounts.ts';
+import type { CommandContext } from './context.ts';
+import { findImage } from './find-image.ts';
+import { withImages } from './image-command.ts';
+import { type PoolArguments, poolOptions, type Verb } from './options.ts';
+import { imageText, permit } from './permit.ts';
+
+interface PermissionArguments extends PoolArguments {
+  readonly words: readonly string[];
+}
+
+/** `chown IMAGE OWNER[:GROUP]`: changes to whom the volume of an image belongs. */
+export function chownCommand(context: CommandContext): Verb<PermissionArguments> {
+  return permissionCommand(context, 'chown', toOwner);
+}
+
+/** `chmod IMAGE MODE`: changes who may read and write the volume of an image. */
+export function chmodCommand(context: CommandContext): Verb<PermissionArguments> {
+  return permissionCommand(context, 'chmod', toMode);
+}
+
+function permissionCommand(
+  context: CommandContext,
+  command: 'chown' | 'chmod',
+  parse: (text: string) => Promise<PermissionChange>,
+): Verb<PermissionArguments> {
+  const what = command === 'chown' ? 'OWNER[:GROUP]' : 'MODE';
+  return {
+    builder: (yargs) => permissionOptions(yargs, command, what) as unknown as Argv<PermissionArguments>,
+    handler: async (options) => {
+      const words = options.words.slice(0, -1);
+      const text = options.words.at(-1) ?? '';
+      if (words.length === 0) throw new UsageError(`name an image, and ${what}`);
+      await change(context, options, { command, words, text, to: await parse(text) });
+    },
+  };
+}
+
+function permissionOptions<T>(yargs: Argv<T>, command: string, what: string) {
+  return poolOptions(yargs)
+    .usage(`$0 ${command} IMAGE ${what}`)
+    .positional('words', {
+      type: 'string',
+      array: true,
+      demandOption: true,
+      describe: `VOLUME, PRODUCT VERSION, or filters that match one image; then ${what}`,
+    });
+}
+
+interface Request {
+  readonly command: 'chown' | 'chmod';
+  readonly words: readonly string[];
+  readonly text: string;
+  readonly to: PermissionChange;
+}
+
+async function change(context: CommandContext, options: PoolArguments, request: Request): Promise<void> {
+  const { command, words, text, to } = request;
+  await withImages(context, options, command, async ({ connection, pool, reporter }, images) => {
+    const image = findImage(words, images);
+    permit(command, image);
+    if (!isLocalUri(connection.uri)) {
+      throw new FailureError(`cannot ${command} on ${connection.uri}: libvirt cannot change a volume's permissions`, {
+        hint: 'run poolkeeper on that host',
+      });
+    }
+    const volume = await lookupVolume(connection, pool.name, image.volumeName);
+    await changePermissions(volume, to);
+    await refreshPool(connection, pool.name);
+    const fields = { ...image.identity, volume: volume.name, path: volume.path };
+    const given = 'mode' in to ? { mode: text } : to;
+    reporter.event('change', `changed ${imageText(image)} to ${text}`, 'permissions_changed', { ...fields, ...given });
+    const advice =
+      'libvirt gives the disks of a domain that starts to QEMU, unless dynamic_ownership is off in qemu.conf';
+    reporter.event('detail', advice, 'advice', { message: advice });
+  });
+}
+
+async function toOwner(text: string): Promise<PermissionChange> {
+  const [owner = '', group = '', ...rest] = text.split(':');
+  if (rest.length > 0 || (owner === '' && group === '')) {
+    throw new UsageError(`'${text}' is not OWNER[:GROUP]`, { hint: 'such as root, root:kvm, 64055:108 or :kvm' });
+  }
+  return {
+    uid: owner === '' ? undefined : await lookupAccount('passwd', owner),
+    gid: group === '' ? undefined : await lookupAccount('group', group),
+  };
+}
+
+/** Images are read and written; nothing else makes sense for them. */
+function toMode(text: string): Promise<PermissionChange> {
+  if (!/^0?[0-6][0-6][0-6]$/.test(text) || /[1357]/.test(text)) {
+    return Promise.reject(
+      new UsageError(`'${text}' is not a mode for an image`, { hint: 'three digits of 0, 2, 4 and 6, such as 640' }),
+    );
+  }
+  return Promise.resolve({ mode: Number.parseInt(text, 8) });
+}
