@@ -16,6 +16,7 @@ import { changeOptions, type PoolArguments, poolOptions, type Verb } from './opt
 import { repairState } from './repair-state.ts';
 import { collectionPolicy, type RetentionArguments, retentionOptions } from './retention-options.ts';
 import { fetcherOf, type LockedSession, openSession, type Session, withConnection, withLock } from './session.ts';
+import { showLeftAlone } from './sync-round.ts';
 import { type Collection, doomedOf } from './sweep-pool.ts';
 
 interface GcArguments extends PoolArguments, RetentionArguments, MetricsArguments {
@@ -78,6 +79,7 @@ async function gc(session: LockedSession, policy: CollectionPolicy, options: GcA
 }
 
 function show({ retention, retired, rescued, judgement }: Collection, { reporter }: Session, isDryRun: boolean): void {
+  showLeftAlone(judgement.view, reporter);
   showRetention(retention, reporter);
   if (isDryRun) {
     for (const rescue of rescued) showRescue(rescue, true, reporter);

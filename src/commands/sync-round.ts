@@ -1,4 +1,5 @@
 import type { OpenIntent } from '../core/journal.ts';
+import { identityText } from '../core/identity.ts';
 import type { PartialImage } from '../core/partial-image.ts';
 import { type Room, planRoom } from '../core/space-plan.ts';
 import { planSync, type SyncStep } from '../core/sync-plan.ts';
@@ -102,12 +103,14 @@ export async function repeatOutdated(
 }
 
 /** Tells what is in the pool and will be left as it is. */
-export function showLeftAlone({ foreign, undecodable, unknown }: PoolView, reporter: Reporter): void {
+export function showLeftAlone({ foreign, undecodable, unknown, damaged }: PoolView, reporter: Reporter): void {
   for (const name of foreign)
     reporter.event('detail', `leave volume '${name}' alone: not managed`, 'foreign', { volume: name });
   for (const name of undecodable)
     reporter.event('detail', `leave metadata file '${name}' alone: no image has this name`, 'foreign', { file: name });
   for (const [identity, reason] of unknown) reporter.warning(`image ${identity} is left as it is: ${reason}`);
+  for (const { identity, error } of damaged)
+    reporter.warning(`image ${identityText(identity)} is left as it is: ${error.message}`, error.hint);
 }
 
 /** The pool was refreshed when this run began, so the names that libvirt knows are those of volumes that are there. */

@@ -1,7 +1,15 @@
 import type { Identity } from './identity.ts';
 import type { BlindSpot } from './reference.ts';
 import type { RetainReason } from './retention.ts';
-import { concerns, createResolver, type Edge, type GraphNode, type Resolver, type UseGraph } from './use-graph.ts';
+import {
+  concerns,
+  createResolver,
+  type Edge,
+  type GraphNode,
+  type GraphRoot,
+  type Resolver,
+  type UseGraph,
+} from './use-graph.ts';
 
 /** `unknown`: something about it cannot be read, or another pool has it as well. */
 export type HeldReason = RetainReason | 'unknown';
@@ -50,8 +58,8 @@ export interface SpaceUsage {
 /** Something that keeps what can be reached from it. */
 interface Keeper {
   readonly label: string;
-  /** Whether it is an image that stays for its own sake, rather than a user. */
-  readonly isImage: boolean;
+  /** A user; an image that stays for its own sake; or a process or device that has a file open. */
+  readonly kind: 'user' | 'image' | 'holder';
   readonly reached: ReadonlySet<GraphNode>;
 }
 
@@ -63,7 +71,7 @@ interface Keeper {
 export function measureUsage(graph: UseGraph, images: readonly MeasuredImage[]): SpaceUsage {
   const keepers = keepersOf(graph, images);
   const measured = images.map((image) => measureImage(image, keepers, graph.blindSpots));
-  const users = keepers.filter(({ isImage }) => !isImage).map((keeper) => measureUser(keeper, measured));
+  const users = keepers.filter(({ kind }) => kind !== 'image').map(({ label }) => measureUser(label, measured));
   return { images: measured, users: users.filter(({ images: needed }) => needed.length > 0) };
 }
 
@@ -75,18 +83,21 @@ export function bytesOf(images: readonly MeasuredImage[]): bigint {
 }
 
 function measureImage(image: MeasuredImage, keepers: readonly Keeper[], blindSpots: readonly BlindSpot[]): ImageUsage {
-  const users = keepers
-    .filter(({ reached }) => reached.has(image.node))
-    .map(({ label }) => label)
-    .toSorted();
+  const users = namesOf(keepers.filter(({ reached }) => reached.has(image.node)));
   if (users.length > 0) return { image, kind: users.length === 1 ? 'exclusive' : 'shared', users };
   if (image.held !== undefined) return { image, kind: 'held', users };
   const isUnseen = blindSpots.some((blindSpot) => concerns(blindSpot, image.node));
   return { image, kind: isUnseen ? 'unseen' : 'reclaimable', users };
 }
 
-function measureUser({ label, reached }: Keeper, measured: readonly ImageUsage[]): UserUsage {
-  const needed = measured.filter(({ image }) => reached.has(image.node));
+/** A process that has a file open counts only where nobody else is known: a running domain has one as well. */
+function namesOf(keepers: readonly Keeper[]): readonly string[] {
+  const others = keepers.filter(({ kind }) => kind !== 'holder');
+  return (others.length > 0 ? others : keepers).map(({ label }) => label).toSorted();
+}
+
+function measureUser(label: string, measured: readonly ImageUsage[]): UserUsage {
+  const needed = measured.filter(({ users }) => users.includes(label));
   const exclusive = needed.filter(({ kind }) => kind === 'exclusive').map(({ image }) => image);
   const freed = exclusive.filter(({ held }) => held === undefined);
   return { user: label, images: needed.map(({ image }) => image), exclusive, freed };
@@ -106,16 +117,20 @@ function keepersOf(graph: UseGraph, images: readonly MeasuredImage[]): readonly 
       // An image does not keep itself: it needs what it stands on.
       const reached = reach(node.edges, resolver);
       reached.delete(node);
-      return { label: node.label, isImage: true, reached };
+      return { label: node.label, kind: 'image' as const, reached };
     }),
   ];
 }
 
 /** A user may have several roots of one name. */
 function rootKeepers({ roots }: UseGraph, resolver: Resolver): readonly Keeper[] {
-  const edges = new Map<string, Edge[]>();
-  for (const root of roots) edges.set(root.label, [...(edges.get(root.label) ?? []), ...root.edges]);
-  return [...edges].map(([label, own]) => ({ label, isImage: false, reached: reach(own, resolver) }));
+  const byLabel = new Map<string, GraphRoot[]>();
+  for (const root of roots) byLabel.set(root.label, [...(byLabel.get(root.label) ?? []), root]);
+  return [...byLabel].map(([label, own]) => {
+    const kind = own.every((root) => root.kind === 'holder') ? 'holder' : 'user';
+    const edges = own.flatMap((root) => root.edges);
+    return { label, kind, reached: reach(edges, resolver) };
+  });
 }
 
 /** Of files that no root needs, those that no other of them needs; of a ring of files, the first. */
@@ -129,7 +144,7 @@ function strayKeepers(strays: readonly GraphNode[], resolver: Resolver): readonl
     const reached = reachedBy.get(node);
     if (reached === undefined || covered.has(node)) continue;
     for (const each of reached) covered.add(each);
-    keepers.push({ label: node.label, isImage: false, reached });
+    keepers.push({ label: node.label, kind: 'user', reached });
   }
   return keepers;
 }

@@ -81,7 +81,8 @@ export function planRescues(
   return verdicts.flatMap((verdict): readonly Rescue[] => {
     const record = records.get(verdict.volume.name);
     if (verdict.action === 'delete' || record === undefined || !inUse.has(verdict.volume.name)) return [];
-    const isNewlyNeeded = record.times.lastNeededAt < record.times.statusSince && record.retiredBy !== runId;
+    const isOwnDoing = runId !== undefined && record.retiredBy === runId;
+    const isNewlyNeeded = record.times.lastNeededAt < record.times.statusSince && !isOwnDoing;
     return isNewlyNeeded && isRestorable(record) ? [{ record, need: verdict.reason }] : [];
   });
 }

@@ -62,6 +62,7 @@ describe('poolkeeper gc', () => {
       'keep 0403: the administrator locked it',
       'keep 0404: needed until recently, eligible at TIME',
       'keep 0405: it is offered to new domains',
+      "leave volume 'disk.qcow2' alone: not managed",
       'would free 0 B; images held SIZE before, SIZE after',
       'would retire 0404: newer versions replace it',
     ]);
@@ -71,6 +72,7 @@ describe('poolkeeper gc', () => {
       [type, action, reason, ...(time === undefined ? [] : ['time'])].join(' '),
     );
     expect(facts.toSorted()).to.deep.equal([
+      'foreign  ',
       'retention candidate replaced time',
       'retention retain in use',
       'retention retain in use',

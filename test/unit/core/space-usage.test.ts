@@ -110,6 +110,19 @@ describe('measureUsage', () => {
     ).to.deep.equal(['base unseen', 'other reclaimable']);
   });
 
+  it('counts a process that holds an image open only where nobody else needs it', () => {
+    const nodes = [base, volume('other')];
+    const qemu = { ...domain('process 5', 'base', 'other'), kind: 'holder' } as const;
+    const graph = measure(nodes, [qemu, domain('domain web1', 'base')]);
+    const images = nodes.map((node) => image(node));
+    expect(texts(measureUsage(graph, images))).to.deep.equal([
+      'base exclusive domain web1',
+      'other exclusive process 5',
+      'process 5: other | other | other',
+      'domain web1: base | base | base',
+    ]);
+  });
+
   it('counts several roots of one name as one user', () => {
     const graph = measure([base], [domain('process 5', 'base'), domain('process 5', 'base')]);
     expect(texts(measureUsage(graph, [image(base)]))[0]).to.equal('base exclusive process 5');

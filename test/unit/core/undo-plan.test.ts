@@ -102,6 +102,10 @@ describe('planRescues', () => {
 
   it('takes back what something has begun to need since it was taken out of use', () => {
     expect(rescued({ neededAt: 4 })).to.equal(true);
+    const { record } = held('1', { since: 5 });
+    const verdict: Verdict = { action: 'keep', volume: candidate(volume('1')).volume, reason };
+    const dry = planRescues([verdict], new Map([['1', record]]), { inUse, runId: undefined });
+    expect(dry).to.deep.equal([{ record, need: reason }]);
   });
 
   for (const [what, facts] of [
