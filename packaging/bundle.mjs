@@ -1,15 +1,22 @@
 // Makes the files that are shipped out of those that the compiler wrote: node packaging/bundle.mjs [OUT]
 // Loading hundreds of modules takes a short command longer than its work; bundled, each command loads a handful. Names are
 // shortened, which saves as much again; with NODE_OPTIONS=--enable-source-maps stacks name the lines of the sources.
-import { join, dirname } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-const DIST = join(dirname(fileURLToPath(import.meta.url)), '../dist');
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+const out = process.argv[2] ?? join(ROOT, 'dist/bundle');
 
+rmSync(out, { recursive: true, force: true });
+const help = execFileSync(process.execPath, [join(ROOT, 'bin/poolkeeper.js'), '--help'], {
+  env: { ...process.env, LC_ALL: 'C' },
+});
 await build({
-  entryPoints: [join(DIST, 'src/cli.js')],
-  outdir: process.argv[2] ?? join(DIST, 'bundle'),
+  entryPoints: [join(ROOT, 'dist/src/cli.js')],
+  outdir: out,
   bundle: true,
   splitting: true,
   minify: true,
@@ -27,3 +34,5 @@ await build({
   legalComments: 'linked',
   logLevel: 'warning',
 });
+// Nothing in it depends on where it is printed, and formatting it takes longer than starting Node.
+writeFileSync(join(out, 'help.txt'), help);

@@ -2,7 +2,7 @@ import { parse } from 'xpath';
 import type { DocumentKind } from '../../core/reference.ts';
 import { childElements, type Document } from './document.ts';
 import { DOCUMENT_RULES } from './document-rules.ts';
-import type { XmlElement, XmlNode } from './node.ts';
+import type { XmlAttribute, XmlElement, XmlNode } from './node.ts';
 import type { Rule } from './rule.ts';
 
 /** Finds the places of a document that the rules of its kind select. The last rule that selects a place holds for it. */
@@ -40,7 +40,10 @@ function compileMatcher(rule: Rule): Matcher {
   const firstStep = localName ?? nameAndType;
   const startsOf = ({ root, elementsByStep }: Document): readonly XmlElement[] =>
     firstStep === undefined ? [root] : (elementsByStep.get(firstStep) ?? []);
-  const select = firstStep === undefined ? byXPath(rule.xpath) : (byPlainSteps(rest) ?? byXPath(relativeTo(rest)));
+  const select =
+    firstStep === undefined
+      ? (fromRoot(rule.xpath) ?? byXPath(rule.xpath))
+      : (byPlainSteps(rest) ?? byXPath(relativeTo(rest)));
   return {
     rule,
     mayMatch: (document) =>
@@ -63,19 +66,34 @@ function byXPath(xpath: string): Select {
   return (node) => expression().evaluateNodeSet({ node, allowAnyNamespaceForNoPrefix: true }).toUnsortedArray();
 }
 
-const PLAIN_STEPS = /^((?:\/(?:[\w-]+(?:\[@[\w-]+\])?|\*))*)(?:\/@([\w-]+))?$/;
+const PLAIN_STEPS = /^((?:\/(?:[\w-]+(?:\[@[\w-]+\])?|\*))*)(?:\/@([\w-]+)(?:\[starts-with\(\., '([^']+)'\)\])?)?$/;
 const PLAIN_STEP = /\/([\w-]+|\*)(?:\[@([\w-]+)\])?/g;
 
-/** Follows `/name`, `/name[@attribute]`, `/*` and a last `/@attribute` as XPath would, many times as fast. */
+/**
+ * Follows `/name`, `/name[@attribute]`, `/*` and a last `/@attribute` or `/@attribute[starts-with(., 'x')]` as XPath would,
+ * many times as fast.
+ */
 function byPlainSteps(rest: string): Select | undefined {
-  const [, steps, last] = PLAIN_STEPS.exec(rest) ?? [];
+  const [, steps, last, prefix = ''] = PLAIN_STEPS.exec(rest) ?? [];
   if (steps === undefined) return undefined;
   const tests = Array.from(steps.matchAll(PLAIN_STEP), ([, name = '', attribute]) => ({ name, attribute }));
   return (start) => {
     let elements: readonly XmlElement[] = [start];
     for (const test of tests) elements = elements.flatMap((element) => childrenThatPass(element, test));
-    return last === undefined ? elements : elements.flatMap((element) => element.attributes.getNamedItem(last) ?? []);
+    return last === undefined ? elements : elements.flatMap((element) => attributeOf(element, last, prefix));
   };
+}
+
+/** Follows `/name…` from the root element of that name. */
+function fromRoot(xpath: string): Select | undefined {
+  const [, name, rest = ''] = /^\/([\w-]+)(.*)$/.exec(xpath) ?? [];
+  const select = name === undefined ? undefined : byPlainSteps(rest);
+  return select && ((root) => (root.nodeName === name ? select(root) : []));
+}
+
+function attributeOf({ attributes }: XmlElement, name: string, prefix: string): readonly XmlAttribute[] {
+  const attribute = attributes.getNamedItem(name);
+  return attribute?.value.startsWith(prefix) === true ? [attribute] : [];
 }
 
 interface StepTest {
