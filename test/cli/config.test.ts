@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Run, runProgram } from '../support/world.ts';
@@ -121,6 +121,23 @@ describe('the configuration', () => {
       "error: cannot use configuration 'config.yaml': every user may write to it",
       "hint: look at what is in it, then run: chmod o-w 'config.yaml'",
     ]);
+  });
+
+  it('costs nothing where there is none: what reads it is not loaded', async () => {
+    await writeFile(path, 'pool: images\n');
+    for (const [file, isLoaded] of [
+      ['/dev/null', false],
+      [path, true],
+    ] as const) {
+      const coverage = await mkdtemp(join(dir, 'coverage-'));
+      await runProgram(['keyring', 'list', '--config', file], dir, { NODE_V8_COVERAGE: coverage });
+      const [name = ''] = await readdir(coverage);
+      const scripts = await readFile(join(coverage, name), 'utf8');
+      expect([scripts.includes('/src/cli.js'), scripts.includes('/node_modules/yaml/')]).to.deep.equal([
+        true,
+        isLoaded,
+      ]);
+    }
   });
 
   it('that is shipped is sound with every line taken in, and says the defaults', async () => {

@@ -9,6 +9,9 @@ import { decodeVolumeName, encodeMetadataName } from '../../src/core/identity.ts
 import { selectNewest } from '../../src/core/selection.ts';
 import { checkDownloadedHeader } from '../../src/image-format/download-check.ts';
 import { inspectImage } from '../../src/image-format/inspect-image.ts';
+import { checksFor } from '../../src/commands/configuration-checks.ts';
+import { readConfiguration } from '../../src/config/configuration.ts';
+import { parseTree } from '../../src/config/yaml-tree.ts';
 import { parseQcow2Header } from '../../src/image-format/qcow2.ts';
 import { readReferences } from '../../src/libvirt/xml/references.ts';
 import { assertPlainLines, splitClearSigned, unwrapClearSigned } from '../../src/simplestreams/clear-signed.ts';
@@ -51,7 +54,26 @@ export async function openTargets(): Promise<readonly Target[]> {
     ...(await signatureTargets()),
     ...(await stateTargets()),
     ...(await referenceTargets()),
+    configurationTarget(),
   ];
+}
+
+function configurationTarget(): Target {
+  const seeds = [
+    'connect: qemu:///system\npool: images\nretention: {keep-versions: 2, grace: 1h30m, max-size: 10G}\npeers: []\n',
+    'sources:\n  a:\n    url: https://h/\n    filters: &f [arch=amd64, "x~^(a|b)$"]\n  b: {url: /srv, filters: *f, items: [c]}\n',
+  ];
+  const tokens = ['\t', '? ', '- ', ': ', '&a ', '*a', '<<: ', '!!map', '|\n', '"', '{', '[', '---\n', '%YAML 1.1\n'];
+  return {
+    name: 'configuration',
+    material: { seeds, tokens },
+    read: (input) => {
+      const { tree, mistakes } = parseTree(input.toString());
+      const { mistakes: more } = readConfiguration(tree, '/c.yaml', checksFor('/c.yaml'));
+      const { length } = input.toString().split('\n');
+      for (const { line } of [...mistakes, ...more]) if (line < 1 || line > length) throw new Error(`no line ${line}`);
+    },
+  };
 }
 
 async function imageTargets(): Promise<readonly Target[]> {

@@ -26,12 +26,16 @@ describe('several sources', () => {
 
   /** Syncs by a configuration; each source is given as `name: folder`, or with more keys. */
   async function sync(sources: Readonly<Record<string, string>>, ...args: readonly string[]): Promise<Run> {
+    return world.poolkeeper('sync', '--config', await writeConfiguration(sources), ...args);
+  }
+
+  async function writeConfiguration(sources: Readonly<Record<string, string>>): Promise<string> {
     const path = join(world.root, 'config.yaml');
     const lines = Object.entries(sources).map(
       ([name, more]) => `  ${name}: {keyring: ${world.keyring}, filters: [arch=amd64], ${more}}\n`,
     );
     await writeFile(path, `retention: {grace: 0, min-age: 0}\nsources:\n${lines.join('')}`);
-    return world.poolkeeper('sync', '--config', path, ...args);
+    return path;
   }
 
   const at = (folder: string): string => `url: ${world.server.url}${folder}/`;
@@ -138,6 +142,25 @@ describe('several sources', () => {
       2,
       'error: --mirror is about one source, and several are configured\nhint: say which with --source NAME, or write it into the configuration\n',
     ]);
+  });
+
+  it('keep their own rules when gc collects, unless the command line says something else', async () => {
+    await publishAt('a', 'noble', '20240423');
+    await publishAt('b', 'jammy', '20240401');
+    const both = { a: `${at('a')}, keep-versions: 2`, b: `${at('b')}, keep-versions: 2` };
+    await sync(both);
+    await publishAt('a', 'noble', '20240423', '20240501');
+    await publishAt('b', 'jammy', '20240401', '20240501');
+    await sync(both);
+    await writeConfiguration({ a: both.a, b: at('b') });
+    const gc = (...args: readonly string[]): Promise<Run> =>
+      world.poolkeeper('gc', '--config', join(world.root, 'config.yaml'), '--dry-run', ...args);
+    const retired = ({ stdout }: Run): readonly string[] =>
+      stdout.split('\n').filter((line) => line.startsWith('would retire'));
+    const reason = 'newer versions replace it';
+    expect(retired(await gc())).to.deep.equal([`would retire image ${JAMMY} 20240401: ${reason}`]);
+    expect(retired(await gc('--keep-versions', '2'))).to.deep.equal([]);
+    expect(retired(await gc('--keep-versions', '1'))).to.have.lengthOf(2);
   });
 
   it('bring the item that is preferred, and say which', async () => {
