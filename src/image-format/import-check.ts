@@ -30,7 +30,9 @@ const CONVERT_HINT = 'make a qcow2 image of it where it comes from, with qemu-im
  * @throws TrustError that names the image and the first hazard found.
  */
 export function checkImportedHeader(head: Uint8Array, image: ImportedImage): ImportFormat {
-  if (head.length === 0) throw refused(image, 'is empty');
+  if (head.length === 0) {
+    throw new TrustError(`image '${image.name}' is empty`, { hint: 'look at the file, or at what pipes it into here' });
+  }
   const format = detectFormat(head);
   const hazard = hazardOf(format, head, image);
   if (hazard !== undefined) throw refused(image, hazard);

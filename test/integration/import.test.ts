@@ -143,18 +143,18 @@ describe('import', () => {
     const shapes = infos.map(({ format, 'virtual-size': size }) => ({ format, size }));
     expect(shapes).to.have.deep.members(['qcow2', 'raw'].map((format) => ({ format, size: 10 * MIB })));
     expect((await recordsOf('db'))[0]?.traits).to.include({ type: 'datablock', isPersistent: true });
-    expect(await world.poolkeeper('purge', '--yes')).to.include({ status: 0 });
+    for (const command of ['delete', 'undo'])
+      expect(await world.poolkeeper(command, 'local:plain')).to.include({ status: 0, stderr: '' });
+    expect((await recordsOf('plain')).map(({ status }) => status)).to.deep.equal(['active']);
   });
 
   describe('refuses', () => {
     before(async () => {
       const qcow2 = await readFile(file('disk.qcow2'));
       await mkdir(file('folder'));
-      await writeFile(file('page.img'), '<!DOCTYPE html><html></html>');
       await writeFile(file('cut.qcow2'), qcow2.subarray(0, qcow2.length - 2 * MIB + 65_536));
       const vmdk = await readFile(file('sparse.vmdk'));
       await writeFile(file('cut.vmdk'), vmdk.subarray(0, vmdk.length - MIB));
-      await writeFile(file('cut.raw'), diskOf(MIB).subarray(0, MIB - 100));
       await writeFile(file('cut.xz'), (await readFile(`${raw}.xz`)).subarray(0, -5000));
       await createQcow2(file('overlay.qcow2'), { sizeBytes: MIB, backing: '/etc/shadow', backingFormat: 'raw' });
     });
@@ -168,7 +168,6 @@ describe('import', () => {
         11,
         /^cannot fetch image \S+: the server answered with status 404$/,
       ],
-      ['a page', 'page.img', 12, /boot sector, but an HTML or XML document$/],
       ['an overlay', 'overlay.qcow2', 12, /^image 'golden' names a backing file: '\/etc\/shadow'$/],
       [
         'a qcow2 image that is cut off',
@@ -182,7 +181,6 @@ describe('import', () => {
         15,
         /^image 'golden' is cut off or damaged: it refers to byte \d+, /,
       ],
-      ['a raw image that is cut off', 'cut.raw', 15, /^image 'golden' is cut off: 1048476 bytes/],
       ['packed data that is cut off', 'cut.xz', 15, /^cannot unpack the image: its xz data is damaged or cut off \(/],
     ] as const)
       it(`${title}, and leaves nothing`, async () => {
@@ -195,8 +193,6 @@ describe('import', () => {
 
     for (const [title, words, status, message] of [
       ['a wrong checksum', ['--digest', `sha256:${'0'.repeat(64)}`], 15, /expected sha256 0{64}, found [0-9a-f]{64}$/],
-      ['what is no tag', ['--tag', 'release'], 2, /^'release' is not a tag$/],
-      ['a tag that follows from the image', ['--tag', 'sha256=0'], 2, /^tag 'sha256' cannot be given/],
       [
         'an image that there is no room for',
         ['--reserve', '1000T'],
