@@ -25,10 +25,8 @@ export function findingsText(findings: readonly CheckedFinding[], surface: Surfa
 function findingText({ check, level, message, fix }: CheckedFinding, checkWidth: number, surface: Surface): string {
   const indent = LEVEL_WIDTH + checkWidth + 2 * GAP.length;
   const width = surface.columns === undefined ? undefined : surface.columns - indent;
-  const lines = [
-    ...wrap(printableLine(message), width),
-    ...(fix === undefined ? [] : wrap(`fix: ${printableLine(fix)}`, width)),
-  ];
+  // A command to copy stays on one line.
+  const lines = [...wrap(printableLine(message), width), ...(fix === undefined ? [] : [`fix: ${printableLine(fix)}`])];
   const head =
     surface.paint(STYLES[level], level) + ' '.repeat(LEVEL_WIDTH - level.length) + GAP + check.padEnd(checkWidth) + GAP;
   return `${head}${lines.join(`\n${' '.repeat(indent)}`)}\n`;

@@ -22,7 +22,7 @@ export function showImages(rows: readonly ImageSummary[], view: ListView, report
 
 function columnsFor({ vocabulary, now }: ListView): readonly Column<ImageSummary>[] {
   return [
-    { title: 'IMAGE', text: displayNameOf, shrinksTo: 16 },
+    { title: 'IMAGE', text: displayNameOf, shrinksTo: 24, keepsEnd: true },
     { title: 'VERSION', text: ({ identity }) => identity.version },
     { title: 'STATUS', text: (image) => statusText(image, vocabulary), style: statusStyle },
     { title: 'USAGE', text: usageText },

@@ -11,7 +11,7 @@ export interface ListedLease {
 
 const COLUMNS: readonly Column<ListedLease>[] = [
   { title: 'ID', text: ({ lease }) => lease.id },
-  { title: 'IMAGE', text: ({ lease }) => imageText(lease.volumeName), shrinksTo: 16 },
+  { title: 'IMAGE', text: ({ lease }) => imageText(lease.volumeName), shrinksTo: 16, keepsEnd: true },
   { title: 'COMMAND', text: ({ lease }) => lease.command, shrinksTo: 8 },
   {
     title: 'PID',

@@ -12,6 +12,8 @@ export interface Column<Row> {
   readonly isRightAligned?: boolean;
   /** May be shortened to this many columns of the terminal, or to its title if that is wider. */
   readonly shrinksTo?: number;
+  /** What tells cells apart is at their end, as in names of products: they are shortened in the middle. */
+  readonly keepsEnd?: boolean;
   /** May be left out where shortening does not suffice: the last of these first. */
   readonly isOptional?: boolean;
   /** How a cell is emphasized on a terminal with colours. */
@@ -101,7 +103,7 @@ function lineOf<Row>(
 ): string {
   const cells = columns.map((sized) => {
     const [text, style] = cellOf(sized);
-    const short = shorten(text, sized.width);
+    const short = sized.column.keepsEnd === true ? shortenMiddle(text, sized.width) : shorten(text, sized.width);
     const padding = ' '.repeat(Math.max(0, sized.width - stringWidth(short)));
     const painted = style === undefined ? short : paint(style, short);
     return sized.column.isRightAligned === true ? padding + painted : painted + padding;
@@ -113,14 +115,31 @@ const graphemes = new Intl.Segmenter();
 
 /** The beginning of a text and an ellipsis, where the whole does not fit in `width` columns of a terminal. */
 export function shorten(text: string, width: number): string {
+  return stringWidth(text) <= width ? text : `${beginning(graphemesOf(text), width - 1)}…`;
+}
+
+/** A third of what fits from the beginning of a text, an ellipsis, and the rest from its end. */
+export function shortenMiddle(text: string, width: number): string {
   if (stringWidth(text) <= width) return text;
+  const all = graphemesOf(text);
+  const head = beginning(all, Math.floor((width - 1) / 3));
+  const tail = beginning(all.toReversed(), width - 1 - stringWidth(head));
+  return `${head}…${graphemesOf(tail).toReversed().join('')}`;
+}
+
+function graphemesOf(text: string): readonly string[] {
+  return [...graphemes.segment(text)].map(({ segment }) => segment);
+}
+
+/** As many of the graphemes as fit. */
+function beginning(all: readonly string[], width: number): string {
   let [short, used] = ['', 0];
-  for (const { segment } of graphemes.segment(text)) {
-    used += stringWidth(segment);
-    if (used > width - 1) break;
-    short += segment;
+  for (const grapheme of all) {
+    used += stringWidth(grapheme);
+    if (used > width) break;
+    short += grapheme;
   }
-  return `${short}…`;
+  return short;
 }
 
 function sum(numbers: readonly number[]): number {

@@ -17,7 +17,7 @@ const STYLES: Readonly<Record<Task['status'], Style | undefined>> = {
 const COLUMNS: readonly Column<Task>[] = [
   { title: 'ID', text: ({ id }) => id },
   { title: 'TASK', text: ({ kind }) => kind },
-  { title: 'IMAGE', text: imageText, shrinksTo: 16 },
+  { title: 'IMAGE', text: imageText, shrinksTo: 24, keepsEnd: true },
   { title: 'STATUS', text: ({ status }) => status, style: ({ status }) => STYLES[status] },
   { title: 'DONE', text: doneText, isRightAligned: true },
   { title: 'BEGAN', text: ({ createdAt }) => isoTime(createdAt), isOptional: true },

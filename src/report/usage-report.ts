@@ -13,7 +13,7 @@ import { RETAINED } from './retention-report.ts';
 import { type Column, showTable } from './table.ts';
 
 const IMAGE_COLUMNS: readonly Column<ImageUsage>[] = [
-  { title: 'IMAGE', text: ({ image }) => identityText(image.identity), shrinksTo: 16 },
+  { title: 'IMAGE', text: ({ image }) => identityText(image.identity), shrinksTo: 28, keepsEnd: true },
   bytesColumn('EXCLUSIVE', 'exclusive'),
   bytesColumn('SHARED', 'shared'),
   bytesColumn('RECLAIMABLE', 'reclaimable'),

@@ -3,7 +3,7 @@ import { array, assert, integer, nat, property, record, string } from 'fast-chec
 import stringWidth from 'string-width';
 import { createReporter } from '../../../src/report/reporter.ts';
 import { surfaceOf } from '../../../src/report/surface.ts';
-import { type Column, renderTable, shorten, showTable } from '../../../src/report/table.ts';
+import { type Column, renderTable, shorten, shortenMiddle, showTable } from '../../../src/report/table.ts';
 
 interface Fruit {
   readonly name: string;
@@ -50,6 +50,15 @@ describe('a table', () => {
         '',
       ].join('\n'),
     );
+  });
+
+  it('keeps the end of what is told apart by it', () => {
+    const columns = [{ title: 'NAME', text: (name: string) => name, shrinksTo: 8, keepsEnd: true }];
+    const rows = ['com.ubuntu.cloud:server:24.04:amd64', 'com.ubuntu.cloud:server:22.04:amd64', 'short'];
+    expect(renderTable({ columns, rows }, { columns: 22, paint: (_style, text) => text })).to.equal(
+      'NAME\ncom.ubu…er:24.04:amd64\ncom.ubu…er:22.04:amd64\nshort\n',
+    );
+    expect(shortenMiddle('東京の林檎と梨', 8)).to.equal('東…と梨');
   });
 
   it('drops an optional column only when shortening does not suffice', () => {
