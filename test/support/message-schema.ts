@@ -9,7 +9,7 @@ export interface MessageSchema {
   complaintsAbout(stdout: string): readonly string[];
 }
 
-const FILE = new URL('../../src/report/schemas/messages.schema.json', import.meta.url);
+const FILE = new URL('../../../src/report/schemas/messages.schema.json', import.meta.url);
 
 /** Reads the schemas as they are shipped. */
 export async function readMessageSchema(): Promise<MessageSchema> {
