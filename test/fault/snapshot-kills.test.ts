@@ -64,7 +64,7 @@ describe('a change of an image by way of snapshots', () => {
       console.log(
         `      killed at ${chosen.length} of ${points.length} points; content after it: ${contents.join(', ')}`,
       );
-    }).timeout(20_000 + (IS_THOROUGH ? 600_000 : 60_000));
+    }).timeout(20_000 + (IS_THOROUGH ? 1_800_000 : 60_000));
   }
 
   for (const { words, legal } of OPERATIONS) {
@@ -79,7 +79,7 @@ describe('a change of an image by way of snapshots', () => {
       await contentOf(legal, 'libvirtd killed');
       await assertSound('libvirtd killed');
       await assertGoesOn(words, 'libvirtd killed');
-    }).timeout(60_000);
+    }).timeout(120_000);
   }
 
   function program(point: number, pid: number, words: readonly string[]): ChildProcess {
