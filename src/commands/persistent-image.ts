@@ -5,6 +5,7 @@ import { FailureError, InUseError, NoSpaceError } from '../errors.ts';
 import type { PersistentImage } from '../execute/persistent-image.ts';
 import { readQcow2 } from '../gather/qcow2-content.ts';
 import { assertSoleUse } from '../gather/sole-use.ts';
+import { ImageLock } from '../image-format/image-lock.ts';
 import { QCOW2_INCOMPATIBLE, type Qcow2Header } from '../image-format/qcow2.ts';
 import { poolSpace } from '../libvirt/storage-pool.ts';
 import { listVolumes, lookupVolume } from '../libvirt/volume.ts';
@@ -85,9 +86,25 @@ function refusalOf({ encryption, dataFile, incompatibleFeatures, snapshotCount }
   return undefined;
 }
 
-/** For `assertIdle`: whether nothing would be harmed if the image got another content now. */
-export function soleUseOf(session: Session, { volume, label }: PersistentImage, isContentKept: boolean) {
-  return (): Promise<void> => assertSoleUse(session, { volumeName: volume.name, label, isContentKept });
+/**
+ * Makes sure that nothing would be harmed if the image got another content, and keeps QEMU from writing to it for the time
+ * of `use`. That is given what to call once more, right before the content changes: from then on QEMU cannot even read it.
+ *
+ * @throws InUseError, IncompleteViewError, FailureError.
+ */
+export async function withSoleUse<T>(
+  session: Session,
+  { volume, label }: PersistentImage,
+  isContentKept: boolean,
+  use: (assertIdle: () => Promise<void>) => Promise<T>,
+): Promise<T> {
+  const look = () => assertSoleUse(session, { volumeName: volume.name, label, isContentKept });
+  await look();
+  using lock = ImageLock.take(volume.path, label);
+  return await use(async () => {
+    lock.denyReading();
+    await look();
+  });
 }
 
 /** @throws NoSpaceError unless the pool has room for so many bytes. */

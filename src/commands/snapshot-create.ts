@@ -2,7 +2,7 @@ import { formatBytes } from '../core/byte-size.ts';
 import { assertNewName, snapshotId, snapshotIdentity } from '../core/snapshots.ts';
 import { takeSnapshot } from '../execute/take-snapshot.ts';
 import type { FoundImage } from './find-image.ts';
-import { assertRoom, openImage, permitted, soleUseOf } from './persistent-image.ts';
+import { assertRoom, openImage, permitted, withSoleUse } from './persistent-image.ts';
 import type { LockedSession } from './session.ts';
 import { sweepFailed } from './sweep-copy.ts';
 import { runWatchedTask } from './watched-task.ts';
@@ -19,16 +19,14 @@ export async function createSnapshot(
   const name = given ?? id;
   const identity = snapshotIdentity(image.record.identity, name, id);
   assertNewName(name, snapshots, image.label);
-  const assertIdle = soleUseOf(session, image, true);
-  await assertIdle();
   const totalBytes = image.volume.lengthBytes ?? image.volume.allocationBytes;
   await assertRoom(session, image.volume.allocationBytes, `take a snapshot of image ${image.label}`);
   const subject = { volumeName: image.volume.name, identity: image.record.identity };
-  const volumeName = await runWatchedTask(
-    environment,
-    `snapshot of ${image.label}`,
-    { kind: 'snapshot', ...subject, totalBytes },
-    (onProgress) => takeSnapshot({ image, identity, poolType: pool.type, assertIdle, onProgress }, environment),
+  const task = { kind: 'snapshot', ...subject, totalBytes } as const;
+  const volumeName = await withSoleUse(session, image, true, (assertIdle) =>
+    runWatchedTask(environment, `snapshot of ${image.label}`, task, (onProgress) =>
+      takeSnapshot({ image, identity, poolType: pool.type, assertIdle, onProgress }, environment),
+    ),
   ).catch((error: unknown) => sweepFailed(session, identity, error));
   const text = `took snapshot '${name}' of image ${image.label} (${formatBytes(image.volume.allocationBytes)})`;
   const fields = { image: image.volume.name, name, id, volume: volumeName };

@@ -1,7 +1,7 @@
 import { temporaryIdentity, flatBytes, snapshotId } from '../core/snapshots.ts';
 import { flattenImage } from '../execute/take-snapshot.ts';
 import type { FoundImage } from './find-image.ts';
-import { assertRoom, openImage, permitted, soleUseOf } from './persistent-image.ts';
+import { assertRoom, openImage, permitted, withSoleUse } from './persistent-image.ts';
 import type { LockedSession } from './session.ts';
 import { sweepCopy, sweepFailed } from './sweep-copy.ts';
 import { runWatchedTask } from './watched-task.ts';
@@ -20,14 +20,15 @@ export async function flattenSnapshots(
     return;
   }
   const identity = temporaryIdentity(record.identity, snapshotId(new Date(context.clock.now()).toISOString()));
-  const assertIdle = soleUseOf(session, image, true);
-  await assertIdle();
   const flat = flatBytes(volume.name, layers, header.virtualSizeBytes);
   // The temporary copy and the image itself, whose old volume goes in between.
   await assertRoom(session, 2n * flat - volume.allocationBytes, `flatten image ${label}`);
   const subject = { volumeName: volume.name, identity: record.identity };
-  const copyName = await runWatchedTask(environment, `flatten ${label}`, { kind: 'flatten', ...subject }, () =>
-    flattenImage({ image, identity, poolType: pool.type, assertIdle }, environment),
+  const task = { kind: 'flatten', ...subject } as const;
+  const copyName = await withSoleUse(session, image, true, (assertIdle) =>
+    runWatchedTask(environment, `flatten ${label}`, task, () =>
+      flattenImage({ image, identity, poolType: pool.type, assertIdle }, environment),
+    ),
   ).catch((error: unknown) => sweepFailed(session, identity, error));
   await sweepCopy(session, copyName);
   const text = `flattened image ${label}: it stands on nothing any more; its snapshots remain`;

@@ -6,7 +6,7 @@ import { replaceVolume } from '../execute/replace-volume.ts';
 import { runTask } from '../execute/run-task.ts';
 import { confirm } from '../report/prompt.ts';
 import type { FoundImage } from './find-image.ts';
-import { openImage, permitted, type SnapshottedImage, soleUseOf } from './persistent-image.ts';
+import { openImage, permitted, type SnapshottedImage, withSoleUse } from './persistent-image.ts';
 import type { LockedSession } from './session.ts';
 
 interface RevertRequest {
@@ -22,7 +22,7 @@ export async function revertSnapshot(
   images: readonly FoundImage[],
   { image: word, name, yes, dryRun }: RevertRequest,
 ): Promise<void> {
-  const { environment, reporter } = session;
+  const { reporter } = session;
   const opened = await openImage(session, permitted('snapshot revert', word, images));
   const { image, snapshots } = opened;
   const { volume, label } = image;
@@ -33,18 +33,28 @@ export async function revertSnapshot(
     reporter.event('info', text, 'unchanged', { image: volume.name, name: snapshot.name });
     return;
   }
-  const assertIdle = soleUseOf(session, image, false);
-  await assertIdle();
-  showLoss(session, opened, snapshot);
-  if (dryRun) return;
-  if (!yes && !image.isEmpty) await assertConfirmed(session, label);
+  const isDone = await withSoleUse(session, image, false, async (assertIdle) => {
+    showLoss(session, opened, snapshot);
+    if (dryRun) return false;
+    if (!yes && !image.isEmpty) await assertConfirmed(session, label);
+    await revertTo(session, image, { snapshot, assertIdle });
+    return true;
+  });
+  if (!isDone) return;
+  const fields = { image: volume.name, name: snapshot.name, id: snapshot.id };
+  reporter.event('change', `reverted image ${label} to snapshot '${snapshot.name}'`, 'reverted', fields);
+}
+
+async function revertTo(
+  { environment }: LockedSession,
+  image: PersistentImage,
+  { snapshot, assertIdle }: { readonly snapshot: Snapshot; assertIdle(this: void): Promise<void> },
+): Promise<void> {
   const replacement = replacementOf(image, { sourceName: snapshot.volumeName, content: 'overlay' });
-  const subject = { volumeName: volume.name, identity: image.record.identity };
+  const subject = { volumeName: image.volume.name, identity: image.record.identity };
   await runTask(environment, { kind: 'revert', ...subject }, () =>
     replaceVolume(replacement, guardOf(image, assertIdle), environment),
   );
-  const fields = { image: volume.name, name: snapshot.name, id: snapshot.id };
-  reporter.event('change', `reverted image ${label} to snapshot '${snapshot.name}'`, 'reverted', fields);
 }
 
 function assertUsable({ record, name }: Snapshot, label: string): void {
