@@ -19,9 +19,9 @@ const MAINTAINER_SCRIPTS = ['postinst', 'prerm', 'postrm'];
 
 /** What no run reads of the libraries: documentation, types, tools, sources, and koffi for other C libraries. */
 const UNUSED = [
-  /\.(?:md|[cm]?ts|map|tsbuildinfo)$/,
+  /\.(?:md|[cm]?ts|map|tsbuildinfo|cc|hh?|S|asm|def|inc)$/,
   /\/\.[^/]+$/,
-  /\/koffi\/(?:src|vendor|doc|cnoke\.cjs)$/,
+  /\/koffi\/(?:vendor|doc|lib|cnoke\.cjs|src\/koffi\/(?:CMakeLists\.txt|src\/(?:abi|trampolines\.cjs)))$/,
   /\/musl_\w+$/,
   /\/openpgp\/dist\/(?:lightweight|types|openpgp\..*|node\/.*(?:\.cjs|\.min\.mjs))$/,
   /\/fast-xml-parser\/src\/cli$/,
