@@ -63,7 +63,7 @@ function argumentsOf(program: string, words: readonly string[]): readonly string
 }
 
 /** Parses arguments, runs the command they name and says how it ended. */
-async function run(argv: readonly string[], context: CommandContext): Promise<number> {
+export async function run(argv: readonly string[], context: CommandContext): Promise<number> {
   if (argv[0] === COMPLETE) return printCompletion(argv.slice(1), context);
   try {
     await createParser(argv, context).parseAsync(toParsable(argv), {}, (_error, _arguments, output) => {

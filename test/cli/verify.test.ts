@@ -8,8 +8,9 @@ import { writeMetadataFile } from '../../src/state/metadata-files.ts';
 import { ensurePoolStateDirs, type PoolStatePaths, poolStatePaths } from '../../src/state/paths.ts';
 import { writeRecord } from '../../src/state/records.ts';
 import { createQcow2 } from '../support/qemu.ts';
+import { runInProcess } from '../support/in-process.ts';
 import { jsonLines } from '../support/json-lines.ts';
-import { World } from '../support/world.ts';
+import { type Run, World } from '../support/world.ts';
 
 const MIB = 2 ** 20;
 const BASE: Identity = { product: 'com.example:base', version: '1' };
@@ -42,6 +43,8 @@ describe('poolkeeper verify', () => {
     await world.define('web3', { path: pathOf(OTHER), format: 'raw' });
   });
   after(() => world.stop());
+
+  const pk = (...args: readonly string[]): Promise<Run> => runInProcess(world, args);
 
   /** Makes an image, sparse but for a few bytes, that is offered. */
   async function put(
@@ -89,7 +92,7 @@ describe('poolkeeper verify', () => {
   }
 
   it('finds every image as it was, and says of which it cannot tell', async () => {
-    const run = await world.poolkeeper('verify');
+    const run = await pk('verify');
     expect(run.stdout.split('\n').toSorted()).to.deep.equal([
       '',
       'cannot verify image com.example:uvtool 1: no checksum of it is known, since uvtool brought it',
@@ -98,12 +101,12 @@ describe('poolkeeper verify', () => {
       'verified image com.example:other 1',
     ]);
     expect([run.status, run.stderr]).to.deep.equal([3, 'poolkeeper: error: 1 of 4 image(s) could not be verified\n']);
-    expect(await world.poolkeeper('verify', 'com.example:other', 'local:disk')).to.include({ status: 0, stderr: '' });
+    expect(await pk('verify', 'com.example:other', 'local:disk')).to.include({ status: 0, stderr: '' });
   });
 
   it('finds one flipped byte in an image of 100 MiB, and names every domain that stands on it', async () => {
     await flip(pathOf(BASE), 77 * MIB + 5);
-    const run = await world.poolkeeper('verify', 'com.example:base', 'com.example:other');
+    const run = await pk('verify', 'com.example:base', 'com.example:other');
     expect(run.status).to.equal(15);
     expect(run.stdout).to.match(
       /^image com\.example:base 1 HAS CHANGED: its sha256 was [0-9a-f]{64} and is [0-9a-f]{64}$/m,
@@ -114,18 +117,18 @@ describe('poolkeeper verify', () => {
     ]);
     expect(run.stdout).to.include('verified image com.example:other 1\n');
     expect(run.stderr).to.include('poolkeeper: error: 1 image(s) are not what they were\n');
-    const json = jsonLines((await world.poolkeeper('verify', 'com.example:base', '--json')).stdout);
+    const json = jsonLines((await pk('verify', 'com.example:base', '--json')).stdout);
     expect(json[0]).to.deep.include({
       message_type: 'verified',
       result: 'changed',
       users: ['domain web1', 'domain web2'],
     });
     await flip(pathOf(BASE), 77 * MIB + 5);
-    expect(await world.poolkeeper('verify', 'com.example:base')).to.include({ status: 0 });
+    expect(await pk('verify', 'com.example:base')).to.include({ status: 0 });
   });
 
   it('leaves a task of each reading', async () => {
-    const tasks = jsonLines((await world.poolkeeper('tasks', '--json')).stdout);
+    const tasks = jsonLines((await pk('tasks', '--json')).stdout);
     const [last] = tasks;
     expect(last).to.include({ kind: 'verify', product: 'com.example:base', status: 'success', total_bytes: 100 * MIB });
   });

@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
+import { run } from '../../src/cli.ts';
 import type { CommandContext } from '../../src/commands/context.ts';
 import type { PoolArguments } from '../../src/commands/options.ts';
-import type { World } from './world.ts';
+import type { Run, World } from './world.ts';
 
 /** What a command in the test's own process is given to run with, and what it wrote. */
 export interface InProcess {
@@ -42,4 +43,11 @@ export function inProcess(world: World, now: () => number = () => Date.now()): I
     pool: 'uvtool',
   };
   return { context, options, written };
+}
+
+/** Runs a whole command line in the test's own process, with the host's options. */
+export async function runInProcess(world: World, args: readonly string[]): Promise<Run> {
+  const { context, written } = inProcess(world);
+  const status = await run([...world.options, ...args], context);
+  return { status, ...written };
 }
