@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import type { Argv, CommandModule } from 'yargs';
 import type { Configuration, NamedSource } from '../config/configuration.ts';
 import { type EffectiveValue, effectiveSettings, SETTINGS } from '../config/settings.ts';
 import { UsageError } from '../errors.ts';
 import { type ShownSetting, showSettings, showSound } from '../report/config-report.ts';
+import type { Reporter } from '../report/reporter.ts';
 import { resolveSource } from '../simplestreams/source.ts';
 import { findConfiguration, mistakeError, soundConfiguration } from './configuration.ts';
 import type { CommandContext } from './context.ts';
@@ -54,7 +56,17 @@ async function check(context: CommandContext, options: CheckArguments): Promise<
   const { configuration, mistakes } = read;
   for (const mistake of mistakes) reporter.error(mistakeError(mistake, configuration.file));
   if (mistakes.length > 0) throw new UsageError(`${mistakes.length} mistake(s) in ${configuration.file}`);
+  warnOfKeyrings(configuration, reporter);
   showSound(configuration.file, configuration.sources.length, reporter);
+}
+
+/** A keyring may be put in place later, so a missing one is no mistake yet. */
+function warnOfKeyrings({ file, sources }: Configuration, reporter: Reporter): void {
+  for (const { name, keyring, written } of sources) {
+    if (keyring === undefined || !keyring.startsWith('/') || existsSync(keyring)) continue;
+    const line = written.find(({ key }) => key === 'keyring')?.line ?? 1;
+    reporter.warning(`${file}:${line}: the keyring of source '${name}' does not exist: '${keyring}'`);
+  }
 }
 
 async function show(context: CommandContext, options: CommonArguments): Promise<void> {

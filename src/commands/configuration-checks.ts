@@ -11,7 +11,11 @@ import { timedExpression } from './timed-expression.ts';
 export function checksFor(file: string): ValueChecks {
   return {
     url: (text, name) => {
-      if (!ADDRESS.test(text)) throw new UsageError(`${name} is neither an address nor an absolute path: '${text}'`);
+      // The text is not repeated: it may hold a password.
+      if (!ADDRESS.test(text))
+        throw new UsageError(`${name} is neither an address nor an absolute path`, {
+          hint: 'begin it with https://, http://, file:// or /',
+        });
       return resolveSource(text, undefined, dirname(file)).display;
     },
     filter: (text) => void parseFilter(text, timedExpression),
@@ -19,7 +23,7 @@ export function checksFor(file: string): ValueChecks {
   };
 }
 
-const ADDRESS = /^(?:\/|[a-z][a-z0-9+.-]*:)/i;
+const ADDRESS = /^(?:\/|[a-z][a-z0-9+.-]*:\/\/)/i;
 
 /** A whole fingerprint, in hexadecimal digits. */
 export const FINGERPRINT = /^(?:[0-9A-F]{40}|[0-9A-F]{64})$/;

@@ -34,7 +34,12 @@ interface Reading {
   readonly document: Document;
   readonly places: LineCounter;
   readonly mistakes: Mistake[];
+  /** How many parts it may still have. */
+  partsLeft: number;
 }
+
+/** More than any configuration says; anchors can say much more in a few lines. */
+const MOST_PARTS = 20_000;
 
 /** Deeper than any configuration; an anchor that holds itself has no end. */
 const DEEPEST = 8;
@@ -43,7 +48,7 @@ const DEEPEST = 8;
 export function parseTree(text: string): { readonly tree: Tree | undefined; readonly mistakes: readonly Mistake[] } {
   const places = new LineCounter();
   const document = parseDocument(text, { lineCounter: places, prettyErrors: false, version: '1.2' });
-  const reading: Reading = { document, places, mistakes: [] };
+  const reading: Reading = { document, places, mistakes: [], partsLeft: MOST_PARTS };
   const complaints = [...document.errors, ...document.warnings];
   for (const { code, message, pos } of complaints) {
     const position = positionAt(pos[0], places);
@@ -81,6 +86,9 @@ function complaintOf(code: string, message: string, found: string): Pick<Mistake
 
 function toTree(node: Node | null, reading: Reading, depth = 0): Tree {
   const position = placeOf(node, reading);
+  reading.partsLeft -= 1;
+  if (reading.partsLeft === -1) return refuse(position, 'this says too much', reading);
+  if (reading.partsLeft < 0) return { kind: 'refused', ...position };
   if (depth > DEEPEST) return refuse(position, 'this is nested too deeply', reading);
   if (isAlias(node)) return { ...followAlias(node, reading, depth + 1), ...position };
   if (isSeq<Node | null>(node)) {

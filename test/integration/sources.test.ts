@@ -175,6 +175,15 @@ describe('several sources', () => {
     expect(await readdir(world.metadata)).to.deep.equal([world.volumeName('noble', '20240423')]);
   });
 
+  it('fail together with the status of their failure', async () => {
+    const run = await sync({ a: at('a'), b: at('b') });
+    expect([run.status, run.stdout, saying(run).split('\n').slice(-2)]).to.deep.equal([
+      11,
+      '',
+      ['error: 2 of 2 sources failed', ''],
+    ]);
+  });
+
   it('are not asked when a filter is none, nor is libvirt', async () => {
     const run = await sync({ a: at('a') }, 'noble', '--connect', 'qemu+unix:///session?socket=/nowhere');
     expect([run.status, saying(run).split('\n')[0]]).to.deep.equal([2, "error: 'noble' is not a filter"]);

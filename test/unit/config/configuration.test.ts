@@ -107,9 +107,14 @@ const MISTAKES: readonly (readonly [what: string, text: string, ...mistakes: str
     "3:10 the source 'ftp://images.test/' is of a kind that cannot be read; use https://, http://, file:/// or a path",
   ],
   [
+    'an address without scheme',
+    'sources: {a: {url: "images.test:8080/x"}}\n',
+    "1:20 'url' is neither an address nor an absolute path; begin it with https://, http://, file:// or /",
+  ],
+  [
     'a relative address',
     'sources: {a: {url: mirror}}\n',
-    "1:20 'url' is neither an address nor an absolute path: 'mirror'",
+    "1:20 'url' is neither an address nor an absolute path; begin it with https://, http://, file:// or /",
   ],
   [
     'an address twice',
@@ -250,6 +255,14 @@ describe('readConfiguration', () => {
       ['arch=amd64'],
       ['arch=amd64'],
     ]);
+  });
+
+  it('does not unfold what refers to itself many times over', () => {
+    const levels = Array.from({ length: 7 }, (_, level) => {
+      const members = Array.from({ length: 20 }, () => (level === 0 ? 'x' : `*l${level - 1}`));
+      return `l${level}: &l${level} [${members.join(', ')}]\n`;
+    });
+    expect(mistakesIn(levels.join('')).some((line) => line.includes('this says too much'))).to.equal(true);
   });
 
   it('takes a file of comments, and maps of comments, for nothing', () => {
