@@ -2,13 +2,13 @@ import { expect } from 'chai';
 import { readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { applyCommand } from '../../src/commands/apply.ts';
+import { gcCommand } from '../../src/commands/gc.ts';
 import type { GcPlan } from '../../src/core/gc-plan.ts';
 import { PoolkeeperError } from '../../src/errors.ts';
 import { readPlan, writePlan } from '../../src/state/plan-file.ts';
 import { aftermathOf } from '../support/aftermath.ts';
 import { inProcess } from '../support/in-process.ts';
 import { jsonLines } from '../support/json-lines.ts';
-import { rejection } from '../support/rejection.ts';
 import { type Snapshot, takeSnapshot } from '../support/snapshot.ts';
 import { type Run, World } from '../support/world.ts';
 
@@ -21,6 +21,7 @@ interface ApplyWords {
   readonly maxAge: string;
   readonly dryRun: boolean;
   readonly allowMassRemoval: boolean;
+  readonly json: boolean;
 }
 
 describe('poolkeeper apply', () => {
@@ -44,8 +45,12 @@ describe('poolkeeper apply', () => {
   const volume = (day: string): string => world.volumeName('noble', day);
   const apply = async (...args: readonly string[]): Promise<Run> => plain(await world.poolkeeper('apply', ...args));
 
-  async function makePlan(...args: readonly string[]): Promise<Run> {
-    return plain(await world.poolkeeper('gc', '--out', path, ...args));
+  /** Makes a plan in this process, by a policy that lets nothing wait. */
+  async function makePlan(keepVersions: number, change: { grace?: string; gone?: 'drop-when-unused' } = {}) {
+    const { context, options } = inProcess(world);
+    const policy = { keepVersions, grace: '0', minAge: '0', unusedFor: undefined, maxSize: undefined } as const;
+    const rest = { gone: 'keep', allowMassRemoval: false, metricsFile: undefined, out: path, dryRun: false } as const;
+    await gcCommand(context).handler({ ...options, ...policy, ...rest, ...change, yes: false, _: [], $0: '' });
   }
 
   /** What a run printed, without what differs from run to run. */
@@ -63,20 +68,20 @@ describe('poolkeeper apply', () => {
     return text.split('\n').toSorted();
   }
 
-  /** Applies the plan in this process: the exit status, the message, and what was printed before. */
-  async function refusal(words: Partial<ApplyWords> = {}): Promise<readonly [number, string, string]> {
+  /** Applies the plan in this process; what the program would say on standard error is the message. */
+  async function applyHere(words: Partial<ApplyWords> = {}): Promise<Run> {
     const { context, options, written } = inProcess(world);
-    const defaults: ApplyWords = { plan: path, maxAge: '1d', dryRun: false, allowMassRemoval: false };
-    const run = async (): Promise<void> =>
-      applyCommand(context).handler({ ...options, ...defaults, ...words, _: [], $0: '' });
-    const error = await rejection(run());
-    expect(error).to.be.instanceOf(PoolkeeperError);
-    return error instanceof PoolkeeperError ? [error.exitStatus, error.message, written.stdout] : [1, '', ''];
+    const defaults: ApplyWords = { plan: path, maxAge: '1d', dryRun: false, allowMassRemoval: false, json: false };
+    const run = applyCommand(context).handler({ ...options, ...defaults, ...words, _: [], $0: '' });
+    const error = await Promise.resolve(run).catch((reason: unknown) => reason);
+    if (error === undefined) return plain({ status: 0, stdout: written.stdout, stderr: written.stderr });
+    if (!(error instanceof PoolkeeperError)) throw error;
+    return plain({ status: error.exitStatus, stdout: written.stdout, stderr: error.message });
   }
 
   it('carries out what gc --out wrote down, and nothing is left of the plan afterwards', async () => {
     const tree = await world.tree();
-    const made = await makePlan('--keep-versions', '3', ...AT_ONCE);
+    const made = plain(await world.poolkeeper('gc', '--out', path, '--keep-versions', '3', ...AT_ONCE));
     expect([made.status, made.stderr]).to.deep.equal([0, '']);
     expect(sorted(made.stdout)).to.deep.equal([
       '',
@@ -119,15 +124,15 @@ describe('poolkeeper apply', () => {
   });
 
   it('lets the grace period begin when an image is retired, not when the plan is made', async () => {
-    await makePlan('--keep-versions', '3');
+    await makePlan(3, { grace: '2h' });
     expect((await readPlan(path)).steps.map(({ action }) => action)).to.deep.equal(['retire', 'retire']);
-    expect(await apply(path)).to.include({ status: 0, stderr: '' });
+    expect(await applyHere()).to.include({ status: 0, stderr: '' });
     expect(await world.volumes()).to.have.lengthOf(5);
     await world.poolkeeper('undo');
     await world.poolkeeper('gc', '--yes', '--keep-versions', '3');
-    await makePlan('--keep-versions', '3', ...AT_ONCE);
+    await makePlan(3);
     await world.poolkeeper('undo');
-    const run = await apply(path);
+    const run = await applyHere();
     expect([run.status, ...sorted(run.stdout)]).to.deep.equal([
       3,
       '',
@@ -138,16 +143,13 @@ describe('poolkeeper apply', () => {
   });
 
   it('drops the steps whose volume is used or was touched since, names them, and adds none', async () => {
-    await makePlan('--keep-versions', '2', ...AT_ONCE);
+    await makePlan(2);
     await world.define('web1', { pool: 'uvtool', volume: volume('20240401') });
     await utimes(world.volumePath('noble', '20240402'), new Date(), new Date());
     await world.publishRelease('noble', '20240406');
     await world.sync('--keep-versions', '9');
-    const run = await apply(path);
-    expect([run.status, run.stderr.split('\n')[0]]).to.deep.equal([
-      3,
-      'poolkeeper: error: 4 of the 6 step(s) of the plan were dropped',
-    ]);
+    const run = await applyHere();
+    expect([run.status, run.stderr]).to.deep.equal([3, '4 of the 6 step(s) of the plan were dropped']);
     expect(sorted(run.stdout)).to.deep.equal([
       '',
       'changed since the plan was made: the images in the pool, what needs them, what their sources offer',
@@ -167,12 +169,12 @@ describe('poolkeeper apply', () => {
   it('drops what a new index offers again', async () => {
     await world.publishRelease('jammy', '20240501');
     await world.sync('release=jammy');
-    await makePlan('--keep-versions', '9', '--gone', 'drop-when-unused', ...AT_ONCE);
+    await makePlan(9, { gone: 'drop-when-unused' });
     expect((await readPlan(path)).steps).to.have.lengthOf(10);
     await world.publish([await world.release('jammy', '20240501'), await world.release('noble', '20240405')]);
     await world.sync('--no-gc', '--keep-versions', '9');
     const before = await aftermathOf(world);
-    const run = await apply(path, '--allow-mass-removal');
+    const run = await applyHere({ allowMassRemoval: true });
     expect([run.status, ...sorted(run.stdout)]).to.deep.equal([
       3,
       '',
@@ -188,7 +190,7 @@ describe('poolkeeper apply', () => {
       'freed 0 B; images held SIZE before, SIZE after',
     ]);
     expect(await aftermathOf(world)).to.deep.equal(before);
-    const json = jsonLines((await world.poolkeeper('apply', path, '--json', '--allow-mass-removal')).stdout);
+    const json = jsonLines((await applyHere({ json: true, allowMassRemoval: true })).stdout);
     expect(json.slice(0, 2)).to.deep.equal([
       { message_type: 'premises', changed: ['sources'] },
       {
@@ -204,7 +206,7 @@ describe('poolkeeper apply', () => {
   });
 
   it('refuses a plan that was edited, is damaged, of a newer format, or none', async () => {
-    await makePlan('--keep-versions', '3', ...AT_ONCE);
+    await makePlan(3);
     const text = await readFile(path, 'utf8');
     const tree = await world.tree();
     const cases: readonly (readonly [string, number, string])[] = [
@@ -218,19 +220,19 @@ describe('poolkeeper apply', () => {
     ];
     for (const [content, status, message] of cases) {
       await writeFile(path, content);
-      const [found, said, printed] = await refusal();
-      expect([found, printed], message).to.deep.equal([status, '']);
-      expect(said).to.include(message);
+      const run = await applyHere();
+      expect([run.status, run.stdout], message).to.deep.equal([status, '']);
+      expect(run.stderr).to.include(message);
     }
-    expect((await refusal({ plan: 'none.json' }))[0]).to.equal(1);
-    expect((await refusal({ maxAge: 'old' }))[0]).to.equal(2);
+    expect(await applyHere({ plan: 'none.json' })).to.include({ status: 1 });
+    expect(await applyHere({ maxAge: 'old' })).to.include({ status: 2 });
     expect(await world.tree()).to.deep.equal(tree);
     await writeFile(path, JSON.stringify(JSON.parse(text)));
-    expect(await apply(path)).to.include({ status: 0, stderr: '' });
+    expect(await applyHere()).to.include({ status: 0, stderr: '' });
   });
 
   it('refuses a plan of another pool, host or connection, an old one, and one from the future', async () => {
-    await makePlan('--keep-versions', '3', ...AT_ONCE);
+    await makePlan(3);
     const plan = await readPlan(path);
     const now = Date.now();
     const cases: readonly (readonly [Partial<GcPlan>, string])[] = [
@@ -243,21 +245,21 @@ describe('poolkeeper apply', () => {
     const tree = await world.tree();
     for (const [change, message] of cases) {
       await writePlan(path, { ...plan, ...change });
-      const [status, text, printed] = await refusal();
-      expect([status, printed], message).to.deep.equal([2, '']);
-      expect(text).to.include(message);
+      const run = await applyHere();
+      expect([run.status, run.stdout], message).to.deep.equal([2, '']);
+      expect(run.stderr).to.include(message);
     }
     expect(await world.tree()).to.deep.equal(tree);
     await writePlan(path, { ...plan, madeAt: now - 90_000_000 });
-    expect(await apply(path, '--max-age', '2d')).to.include({ status: 0, stderr: '' });
+    expect(await applyHere({ maxAge: '2d' })).to.include({ status: 0, stderr: '' });
   });
 
   it('refuses a policy that would keep nothing, and stops before more than half of all images would go', async () => {
-    await makePlan('--keep-versions', '1', ...AT_ONCE);
-    const run = await apply(path);
-    expect([run.status, run.stderr.split('\n')[0]]).to.deep.equal([
+    await makePlan(1);
+    const run = await applyHere();
+    expect([run.status, run.stderr]).to.deep.equal([
       13,
-      'poolkeeper: error: nothing was deleted: it would delete 4 of the 5 images in the pool',
+      'nothing was deleted: it would delete 4 of the 5 images in the pool',
     ]);
     const plan = await readPlan(path);
     const { policy } = plan;
@@ -265,11 +267,11 @@ describe('poolkeeper apply', () => {
     for (const change of [{ keepVersions: 0 }, { unusedForMs: 0 }, { maxSizeBytes: 0n }]) {
       const keepsNothing = { ...retention, policy: { ...retention.policy, ...change } };
       await writePlan(path, { ...plan, policy: { ...policy, retention: keepsNothing } });
-      expect(await refusal({ allowMassRemoval: true })).to.deep.equal([
-        15,
-        `plan '${path}': field 'plan': field 'policy': field 'retention' would keep nothing`,
-        '',
-      ]);
+      expect(await applyHere({ allowMassRemoval: true })).to.deep.equal({
+        status: 15,
+        stdout: '',
+        stderr: `plan '${path}': field 'plan': field 'policy': field 'retention' would keep nothing`,
+      });
     }
     expect(await world.volumes()).to.have.lengthOf(5);
   });
@@ -282,8 +284,8 @@ describe('poolkeeper apply', () => {
       expect([target, status], stderr).to.deep.equal([target, 2]);
     }
     expect(await readFile(other, 'utf8')).to.equal('precious');
-    await makePlan();
-    await makePlan('--keep-versions', '3');
+    await makePlan(9);
+    await makePlan(3, { grace: '2h' });
     expect((await readPlan(path)).policy.retention.policy.keepVersions).to.equal(3);
   });
 });
