@@ -1,4 +1,4 @@
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Reference } from '../core/reference.ts';
 import type { GraphRoot } from '../core/use-graph.ts';
 import { toEdge } from './draft.ts';
@@ -12,7 +12,7 @@ interface OpenFile {
 }
 
 /**
- * What the kernel of this host holds open: files of every process that may be looked at, and files behind loop devices.
+ * What the kernel of this host holds open, read by calls that wait, since nothing in /proc and /sys takes time: files of every process that may be looked at, and files behind loop devices.
  * It shows users that libvirt does not know, such as qemu-nbd, a QEMU started by hand, or a mounted image. Without root
  * only the user's own processes can be seen, so an absence here proves nothing; it only ever adds users.
  *
@@ -27,7 +27,7 @@ export async function openFileRoots(
   ownPid: number,
 ): Promise<readonly GraphRoot[]> {
   const isRelevant = (path: string): boolean => folders.some((folder) => path.startsWith(`${folder}/`));
-  const open = [...(await filesOfProcesses(ownPid, isRelevant)), ...(await filesOfLoopDevices(isRelevant))];
+  const open = [...filesOfProcesses(ownPid, isRelevant), ...filesOfLoopDevices(isRelevant)];
   return Promise.all(
     open.map(async ({ holder, path, evidence }) => {
       const reference: Reference = { kind: 'path', value: path, evidence };
@@ -36,38 +36,42 @@ export async function openFileRoots(
   );
 }
 
-async function filesOfProcesses(ownPid: number, isRelevant: (path: string) => boolean): Promise<readonly OpenFile[]> {
-  const pids = (await listNames('/proc')).filter((name) => /^\d+$/.test(name) && Number(name) !== ownPid);
-  const found = await Promise.all(pids.map((pid) => filesOfProcess(pid, isRelevant)));
-  return found.flat();
+function filesOfProcesses(ownPid: number, isRelevant: (path: string) => boolean): readonly OpenFile[] {
+  const pids = listNames('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== ownPid);
+  return pids.flatMap((pid) => filesOfProcess(pid, isRelevant));
 }
 
-async function filesOfProcess(pid: string, isRelevant: (path: string) => boolean): Promise<readonly OpenFile[]> {
+function filesOfProcess(pid: string, isRelevant: (path: string) => boolean): readonly OpenFile[] {
   const folder = `/proc/${pid}/fd`;
-  const links = await Promise.all((await listNames(folder)).map((fd) => readText(() => readlink(`${folder}/${fd}`))));
+  const links = listNames(folder).map((fd) => readText(() => readlinkSync(`${folder}/${fd}`)));
   const paths = [...new Set(links)].filter((path) => path.startsWith('/') && isRelevant(path));
   if (paths.length === 0) return [];
-  const name = (await readText(() => readFile(`/proc/${pid}/comm`, 'utf8'))).trim();
+  const name = readText(() => readFileSync(`/proc/${pid}/comm`, 'utf8')).trim();
   return paths.map((path) => ({ holder: `process ${pid} (${name})`, path, evidence: folder }));
 }
 
-async function filesOfLoopDevices(isRelevant: (path: string) => boolean): Promise<readonly OpenFile[]> {
-  const devices = (await listNames('/sys/block')).filter((name) => name.startsWith('loop'));
-  const found = await Promise.all(
-    devices.map(async (device) => {
-      const evidence = `/sys/block/${device}/loop/backing_file`;
-      const path = (await readText(() => readFile(evidence, 'utf8'))).trim();
-      return isRelevant(path) ? [{ holder: `loop device ${device}`, path, evidence }] : [];
-    }),
-  );
-  return found.flat();
+function filesOfLoopDevices(isRelevant: (path: string) => boolean): readonly OpenFile[] {
+  const devices = listNames('/sys/block').filter((name) => name.startsWith('loop'));
+  return devices.flatMap((device) => {
+    const evidence = `/sys/block/${device}/loop/backing_file`;
+    const path = readText(() => readFileSync(evidence, 'utf8')).trim();
+    return isRelevant(path) ? [{ holder: `loop device ${device}`, path, evidence }] : [];
+  });
 }
 
 /** Processes end and devices go while they are looked at; what is gone, or not ours to see, has nothing to say. */
-async function readText(read: () => Promise<string>): Promise<string> {
-  return read().catch(() => '');
+function readText(read: () => string): string {
+  try {
+    return read();
+  } catch {
+    return '';
+  }
 }
 
-async function listNames(folder: string): Promise<readonly string[]> {
-  return readdir(folder).catch(() => []);
+function listNames(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }
