@@ -61,8 +61,12 @@ export class LiveArea implements Progress {
 
   /** Adds a line, unless the work ended while the library was loaded. */
   async #show(task: LiveTask): Promise<void> {
-    const { default: library } = await import('cli-progress');
-    if (!this.#tasks.has(task)) return;
+    // No work depends on its line: without the library there is none.
+    const library = await import('cli-progress').then(
+      ({ default: loaded }) => loaded,
+      () => undefined,
+    );
+    if (library === undefined || !this.#tasks.has(task)) return;
     this.#bars ??= this.#open(new library.MultiBar(this.#options()));
     task.bar = this.#bars.create(1, 0, task);
   }

@@ -39,6 +39,31 @@ describe('on a terminal', () => {
     expect(left.filter((line) => line.startsWith('fetched image '))).to.have.lengthOf(PRODUCTS.length);
     expect(left.filter((line) => line.includes('[#'))).to.deep.equal([]);
   });
+
+  /** What `list` shows, with one second as every age. */
+  const listed = async (columns: number): Promise<readonly string[]> => {
+    const { status, output } = await runInTerminal(['list', ...world.options], [], columns);
+    expect(status).to.equal(0);
+    const lines = await screenOf(output.replaceAll('\n', '\r\n'), { columns });
+    return lines.map((line) => line.replace(/ {2}[ \d]?\ds(?= |$)/, '   1s'));
+  };
+
+  it('a list fits 80 columns, keeps the ends of names, and leaves out what is least needed', async () => {
+    expect(await listed(80)).to.deep.equal([
+      'IMAGE                               VERSION   STATUS  USAGE   TYPE     SIZE  AGE',
+      'com.ubuntu.…oud:server:22.04:amd64  20240416  active  unused  os    1.3 MiB   1s',
+      'com.ubuntu.…oud:server:24.04:amd64  20240423  active  unused  os    1.3 MiB   1s',
+    ]);
+  });
+
+  it('a list is whole at 200 columns', async () => {
+    const source = world.server.url;
+    expect(await listed(200)).to.deep.equal([
+      'IMAGE                                VERSION   STATUS  USAGE   TYPE     SIZE  AGE  SOURCE',
+      `com.ubuntu.cloud:server:22.04:amd64  20240416  active  unused  os    1.3 MiB   1s  ${source}`,
+      `com.ubuntu.cloud:server:24.04:amd64  20240423  active  unused  os    1.3 MiB   1s  ${source}`,
+    ]);
+  });
 });
 
 /** The bars of the moment that shows most of them. The rest of each live line is erased once it is drawn. */
