@@ -1,18 +1,21 @@
 import { expect } from 'chai';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { open, readdir, readFile, writeFile } from 'node:fs/promises';
+import { watch } from 'node:fs';
+import { open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withImages } from '../../src/commands/image-command.ts';
 import { createSnapshot } from '../../src/commands/snapshot-create.ts';
 import { deleteSnapshot } from '../../src/commands/snapshot-delete.ts';
 import { flattenSnapshots } from '../../src/commands/snapshot-flatten.ts';
 import { revertSnapshot } from '../../src/commands/snapshot-revert.ts';
-import { EXIT, PoolkeeperError } from '../../src/errors.ts';
+import { EXIT, InterruptedError, PoolkeeperError } from '../../src/errors.ts';
 import { readRecords, writeRecord } from '../../src/state/records.ts';
+import { openIntentsOf } from '../support/aftermath.ts';
 import { inProcess } from '../support/in-process.ts';
 import { addPersistent, pathsOf, type PersistentFixture } from '../support/persistent-image.ts';
 import { createQcow2, domainXml, qemuImg, qemuIo } from '../support/qemu.ts';
+import { rejection } from '../support/rejection.ts';
 import { World } from '../support/world.ts';
 
 describe('snapshots of an image that is not fit for them, or in use', () => {
@@ -183,6 +186,28 @@ describe('snapshots of an image that is not fit for them, or in use', () => {
     expect(await readdir(world.metadata)).to.deep.equal([image.volumeName]);
     const { records } = await readRecords((await pathsOf(world)).records);
     expect([...records.values()].map(({ status }) => status)).to.deep.equal(['active', 'active', 'active']);
+  });
+
+  it('leave the image as it was when they are interrupted or there is no room, and garbage that gc takes', async () => {
+    await qemuIo(image.path, 'write -P 0x61 0 2M');
+    const before = await stat(image.path);
+    const stop = new AbortController();
+    const watcher = watch(world.poolPath, () => stop.abort(new InterruptedError('stopped by SIGINT')));
+    const { context, options } = inProcess(world);
+    const interrupted = withImages({ ...context, signal: stop.signal }, options, 'test', create('first'));
+    expect(await rejection(interrupted)).to.be.instanceOf(InterruptedError);
+    watcher.close();
+    expect(await stat(image.path)).to.include({ ino: before.ino, mtimeMs: before.mtimeMs, size: before.size });
+    expect(await openIntentsOf(world)).to.deep.equal([]);
+    expect(await world.volumes()).to.have.lengthOf(2);
+    await world.poolkeeper('gc', '--yes', '--allow-mass-removal', '--grace', '0', '--min-age', '0');
+    expect(await world.volumes()).to.deep.equal([image.volumeName]);
+    const base = join(world.libvirtd.root, 'base.qcow2');
+    await createQcow2(base, { sizeBytes: 2 ** 46 });
+    await world.libvirtd.give(base);
+    await createQcow2(image.path, { sizeBytes: 2 ** 46, backing: base });
+    await world.libvirtd.give(image.path);
+    await expectRefusals(EXIT.noSpace, /^cannot flatten image data: it needs 128 TiB, and .* are free$/, [flatten]);
   });
 
   it('have nothing to do for an image that stands on nothing, or is as it was', async () => {
