@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { run } from '../../src/cli.ts';
 import { writeMetadataFile } from '../../src/state/metadata-files.ts';
+import { contextIn } from '../support/in-process.ts';
 import { runProgram } from '../support/world.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/poolkeeper.js', import.meta.url));
@@ -48,9 +50,10 @@ describe('completion', () => {
   after(() => rm(root, { recursive: true, force: true }));
 
   async function complete(...words: readonly string[]): Promise<readonly string[]> {
-    const run = await runProgram(['__complete', ...options, ...words], root);
-    expect({ status: run.status, stderr: run.stderr }).to.deep.equal({ status: 0, stderr: '' });
-    return run.stdout.split('\n').slice(0, -1);
+    const { context, written } = contextIn(root);
+    expect(await run(['__complete', ...options, ...words], context)).to.equal(0);
+    expect(written.stderr).to.equal('');
+    return written.stdout.split('\n').slice(0, -1);
   }
 
   /** What a person gets who types these lines, tabs included, into a shell on a terminal. */
@@ -108,8 +111,8 @@ describe('completion', () => {
   });
 
   it('says nothing and ends well when it can read nothing', async () => {
-    const run = await runProgram(['__complete', '--state-dir', '/dev/null', 'lock', 'com.'], '/');
-    expect(run).to.deep.equal({ status: 0, stdout: '', stderr: '' });
+    const ended = await runProgram(['__complete', '--state-dir', '/dev/null', 'lock', 'com.'], '/');
+    expect(ended).to.deep.equal({ status: 0, stdout: '', stderr: '' });
   });
 
   for (const shell of CHOSEN) {

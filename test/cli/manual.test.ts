@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import { readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { run } from '../../src/cli.ts';
 import { EXIT } from '../../src/errors.ts';
-import { runProgram } from '../support/world.ts';
+import { contextIn } from '../support/in-process.ts';
 
 const ROOT = new URL('../../../', import.meta.url);
 
@@ -16,7 +17,9 @@ interface HelpedCommand {
 
 /** Reads a command's help, and that of the commands in it. */
 async function readHelp(words: string): Promise<HelpedCommand> {
-  const { stdout } = await runProgram([...words.split(' ').filter(Boolean), '--help'], tmpdir());
+  const { context, written } = contextIn(tmpdir());
+  await run([...words.split(' ').filter(Boolean), '--help'], context);
+  const { stdout } = written;
   const inner = [...stdout.matchAll(/^ {2}poolkeeper ([a-z-]+(?: [a-z-]+)*)(?= {2}| [<[]|\n)/gm)];
   return {
     words,

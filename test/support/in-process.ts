@@ -11,8 +11,8 @@ export interface InProcess {
   readonly written: { stdout: string; stderr: string };
 }
 
-/** For runs that are too many for a process each. The clock is the real one unless the test brings another. */
-export function inProcess(world: World, now: () => number = () => Date.now()): InProcess {
+/** A context whose outputs are kept. The clock is the real one unless the test brings another. */
+export function contextIn(cwd: string, now: () => number = () => Date.now()): Omit<InProcess, 'options'> {
   const written = { stdout: '', stderr: '' };
   const context: CommandContext = {
     stdout: { write: (text) => (written.stdout += text) },
@@ -21,7 +21,7 @@ export function inProcess(world: World, now: () => number = () => Date.now()): I
     isInteractive: false,
     isJournal: false,
     env: process.env,
-    cwd: world.root,
+    cwd,
     uid: process.geteuid?.() ?? 0,
     architecture: process.arch,
     pid: process.pid,
@@ -32,6 +32,12 @@ export function inProcess(world: World, now: () => number = () => Date.now()): I
     packageRoot: new URL('../../../', import.meta.url),
     wordsBehindDashes: [],
   };
+  return { context, written };
+}
+
+/** For runs that are too many for a process each. */
+export function inProcess(world: World, now?: () => number): InProcess {
+  const { context, written } = contextIn(world.root, now);
   const options: PoolArguments = {
     connect: world.libvirtd.uri,
     stateDir: `${world.root}/state`,
