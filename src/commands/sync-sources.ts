@@ -1,10 +1,12 @@
-import { ownersOf, ownSelection } from '../core/product-owners.ts';
+import { formerOwners, ownersOf, ownSelection } from '../core/product-owners.ts';
+import type { ImageRecord } from '../core/record.ts';
 import { productsOf } from '../core/selection.ts';
 import type { SyncStep } from '../core/sync-plan.ts';
 import { type NoSpaceError, PoolkeeperError, UsageError } from '../errors.ts';
 import type { StepOutcome } from '../execute/sync-steps.ts';
 import type { PoolView } from '../gather/pool-view.ts';
 import { listVolumes } from '../libvirt/volume.ts';
+import { showTakeover } from '../report/sync-report.ts';
 import { readOpenIntents } from '../state/journal.ts';
 import { readRecords } from '../state/records.ts';
 import { type ChosenSource, displayOf } from './choose-sources.ts';
@@ -139,12 +141,26 @@ async function syncSource(
   { policy, reading, onView }: SourceRun & { readonly onView: (view: PoolView) => void },
 ): Promise<SourceResult> {
   const { source, refusal } = await reading.read(chosen);
-  const first = await executeRound(session, source, policy, onView);
+  let records: Iterable<ImageRecord> = [];
+  const first = await executeRound(session, source, policy, (view) => {
+    records = view.records.values();
+    onView(view);
+  });
   const readAgain = async (): Promise<ReadSource> => (await reading.read(chosen, { bypassCaches: true })).source;
   const round = await repeatOutdated(session, first, { policy, readAgain });
   const isUseful = round.source.selection.wanted.length > 0;
   const unremembered = isUseful ? await rememberSource(session, round.source) : undefined;
+  showTakeovers(round, records, session);
   return { chosen, round, error: refusal, unremembered };
+}
+
+function showTakeovers({ source, outcomes }: Round, records: Iterable<ImageRecord>, { reporter }: Session): void {
+  const { display } = source.location;
+  const brought = outcomes.flatMap(({ step, error }) =>
+    step.action === 'fetch' && error === undefined ? [step.image.identity.product] : [],
+  );
+  for (const [product, former] of formerOwners(records, new Set(brought), display))
+    showTakeover(product, former, display, reporter);
 }
 
 /**

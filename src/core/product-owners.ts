@@ -20,6 +20,20 @@ export function ownersOf(records: Iterable<ImageRecord>, sources: ReadonlySet<st
   return owners;
 }
 
+/** The products of which images from another source are held, with that source, among those that a source brought now. */
+export function formerOwners(
+  records: Iterable<ImageRecord>,
+  products: ReadonlySet<string>,
+  source: string,
+): ReadonlyMap<string, string> {
+  const former = new Map<string, string>();
+  for (const { identity, status, provenance } of records) {
+    const other = provenance.source === source ? undefined : provenance.source;
+    if (other !== undefined && HELD.has(status) && products.has(identity.product)) former.set(identity.product, other);
+  }
+  return former;
+}
+
 /** What a source may bring, and the products that it may not, by their owner. */
 export interface OwnSelection {
   readonly selection: Selection;

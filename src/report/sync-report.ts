@@ -35,6 +35,12 @@ export function showDone(step: SyncStep, delivery: Delivery | undefined, reporte
   reporter.event(weight, doneText(step) + from + behind, 'step_done', { ...stepFields(step), ...fields });
 }
 
+/** Says that a product comes from another source than before. */
+export function showTakeover(product: string, from: string, to: string, reporter: Reporter): void {
+  const text = `product ${product} comes from ${to} now; it came from ${from} before`;
+  reporter.event('change', text, 'takeover', { product, from, to });
+}
+
 /** What a step is about to do. */
 export function stepText(step: SyncStep): string {
   const image = imageOf(step);

@@ -95,6 +95,9 @@ describe('several sources', () => {
     }
     const moved = await sync({ b: at('b') });
     expect([moved.status, linesOf(moved)[0]]).to.deep.equal([0, `fetched image ${NOBLE} 20240501 (1.3 MiB)`]);
+    expect(moved.stdout.replaceAll(world.server.url, 'URL/')).to.contain(
+      `\nproduct ${NOBLE} comes from URL/b/ now; it came from URL/a/ before\n`,
+    );
     expect(await world.volumes()).to.deep.equal([world.volumeName('noble', '20240501')]);
   });
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { ImageStatus } from '../../../src/core/lifecycle.ts';
-import { ownersOf, ownSelection } from '../../../src/core/product-owners.ts';
+import { formerOwners, ownersOf, ownSelection } from '../../../src/core/product-owners.ts';
 import type { ImageRecord } from '../../../src/core/record.ts';
 import type { Selection } from '../../../src/core/selection.ts';
 
@@ -28,6 +28,20 @@ describe('ownersOf', () => {
   });
   it('leaves free what came from a source that is none any more, or from nobody knows where', () => {
     expect(owners(record('p', 'https://old/'), record('q', undefined))).to.deep.equal({});
+  });
+});
+
+describe('formerOwners', () => {
+  it('names whence products came before that another source brought now', () => {
+    const records = [
+      record('p', 'https://a/'),
+      record('q', 'https://b/'),
+      record('r', undefined),
+      record('s', 'https://a/'),
+      record('t', 'https://a/', 'deleted'),
+    ];
+    const former = formerOwners(records, new Set(['p', 'q', 'r', 't']), 'https://b/');
+    expect([...former]).to.deep.equal([['p', 'https://a/']]);
   });
 });
 
