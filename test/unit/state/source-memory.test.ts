@@ -1,7 +1,12 @@
 import { readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { FailureError, IntegrityError } from '../../../src/errors.ts';
-import { readSourceMemory, writeSourceMemory, type SourceMemory } from '../../../src/state/source-memory.ts';
+import {
+  readSourceMemories,
+  readSourceMemory,
+  writeSourceMemory,
+  type SourceMemory,
+} from '../../../src/state/source-memory.ts';
 import { rejection, temporaryDir } from './support.ts';
 
 const MEMORY: SourceMemory = {
@@ -80,5 +85,15 @@ describe('source memory', () => {
     const error = await rejection(readSourceMemory(at(), MEMORY.url));
     expect(error).to.be.instanceOf(IntegrityError);
     expect(error).to.include({ expected: MEMORY.url, found: 'https://mirror.example/' });
+  });
+
+  it('of all sources is read together, without what is damaged', async () => {
+    const other = { ...MEMORY, url: 'https://mirror.example/' };
+    await writeSourceMemory(at(), MEMORY);
+    await writeFile(await onlyFile(), '{');
+    await writeSourceMemory(at(), other);
+    await writeFile(at('notes.json'), '{}');
+    expect(await readSourceMemories(at())).to.deep.equal([other]);
+    expect(await readSourceMemories(at('none'))).to.deep.equal([]);
   });
 });
