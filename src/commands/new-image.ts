@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs';
 import type { FlatItem } from '../core/filter.ts';
 import { encodeVolumeName, type Identity } from '../core/identity.ts';
+import { permissionIn } from '../core/image-commands.ts';
 import { checkLocalName, localIdentity, localName } from '../core/local-image.ts';
 import { IMAGE_TYPES, type ImageRecord, type ImageTraits, type ImageType } from '../core/record.ts';
 import { FailureError, UsageError } from '../errors.ts';
@@ -74,7 +75,7 @@ export async function planNewImage(session: Session, options: NewImageArguments)
   const { name, type, persistent, displayName } = options;
   const { records } = await gatherPoolView(pool, await listVolumeNames(connection, pool.name), paths);
   const known = [...records.values()].filter(({ identity }) => localName(identity) === name).filter(isThere);
-  const record = known.find(({ status }) => status === 'killed');
+  const record = known.find(({ status }) => permissionIn('import', status).kind === 'allowed');
   const taken = known.find((other) => other !== record);
   if (taken !== undefined) throw nameTaken(name, taken);
   const identity = record?.identity ?? localIdentity(name, new Date(context.clock.now()).toISOString());

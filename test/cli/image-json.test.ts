@@ -4,6 +4,8 @@ import { encodeMetadataName } from '../../src/core/identity.ts';
 import { readMessageSchema } from '../support/message-schema.ts';
 import { createQcow2 } from '../support/qemu.ts';
 import { runInProcess } from '../support/in-process.ts';
+import { runTask } from '../../src/execute/run-task.ts';
+import { readTasks } from '../../src/state/tasks.ts';
 import { jsonLines } from '../support/json-lines.ts';
 import { type Run, World } from '../support/world.ts';
 
@@ -93,6 +95,26 @@ describe('poolkeeper list and show', () => {
     const id = String(tasks[0]?.['id']);
     expect(jsonLines((await pk('tasks', id, '--watch', '--json')).stdout)).to.deep.equal([tasks[0]]);
     expect(await pk('tasks', 'ffffffff')).to.include({ status: 4 });
+  });
+
+  it('watch tasks until they are over, and fail with those that do', async () => {
+    const uuid = (await world.libvirtd.virsh('pool-uuid', 'uvtool')).trim();
+    const paths = { tasks: join(world.root, 'state/pools', uuid, 'tasks') };
+    const desk = { paths, clock: { now: () => Date.now() }, pid: process.pid };
+    for (const error of [undefined, new Error('the disk is full')]) {
+      let watch: Promise<Run> | undefined;
+      const task = { kind: 'verify', volumeName: base, totalBytes: 8n } as const;
+      await runTask(desk, task, async () => {
+        const [own] = (await readTasks(paths.tasks)).tasks;
+        expect(own).to.include({ status: 'processing' });
+        watch = pk('tasks', own?.id ?? '', '--watch', '--json');
+        if (error !== undefined) throw error;
+      }).catch(() => undefined);
+      const { status, stdout } = (await watch) ?? {};
+      const shown = jsonLines(stdout ?? '')[0];
+      const wanted = error === undefined ? [0, 'success', undefined] : [1, 'failure', 'the disk is full'];
+      expect([status, shown?.['status'], shown?.['message']]).to.deep.equal(wanted);
+    }
   });
 
   it('print a path and nothing else, and only of what is offered', async () => {

@@ -54,6 +54,8 @@ export function inProcess(world: World, now?: () => number): InProcess {
 /** Runs a whole command line in the test's own process, with the host's options. */
 export async function runInProcess(world: World, args: readonly string[]): Promise<Run> {
   const { context, written } = inProcess(world);
-  const status = await run([...world.options, ...args], context);
+  const dashes = args.indexOf('--');
+  const wordsBehindDashes = dashes === -1 ? [] : args.slice(dashes + 1);
+  const status = await run([...world.options, ...args], { ...context, wordsBehindDashes });
   return { status, ...written };
 }
