@@ -3,6 +3,7 @@ import { realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../errors.ts';
 import { readFileBounded, writeFileAtomic } from './atomic-file.ts';
+import { errnoCode } from './file-error.ts';
 import { checkFormatVersion, parseJsonObject, stringField } from './json-fields.ts';
 import type { PoolStatePaths } from './paths.ts';
 import { ensurePrivateDir } from './private-dir.ts';
@@ -77,7 +78,11 @@ async function realPlace(path: string): Promise<string> {
 }
 
 async function readOwner(path: string): Promise<MetadataOwner | undefined> {
-  const file = await readFileBounded(path, MAX_BYTES);
+  const file = await readFileBounded(path, MAX_BYTES).catch((error: unknown) => {
+    // Something else is where the state should be: nothing is known yet, and whoever begins to write there says so.
+    if (error instanceof Error && errnoCode(error.cause) === 'ENOTDIR') return undefined;
+    throw error;
+  });
   if (file === undefined) return undefined;
   const object = parseJsonObject(file.bytes, `note '${path}'`);
   checkFormatVersion(object, FORMAT_VERSION);
