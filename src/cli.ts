@@ -10,10 +10,16 @@ import { CommandExit, EXIT, InterruptedError, PoolkeeperError, UsageError } from
 import { isJournalStream } from './report/journal-stream.ts';
 import { createReporter } from './report/reporter.ts';
 
-/** What yargs says about options, in words of our own. */
+/** What yargs says about options, in words of our own; those that count have two forms, which its declared types do not know. */
 const COMPLAINTS = {
   'Not enough arguments following: %s': 'option %s needs a value',
   'Invalid values:': 'option',
+  'Not enough non-option arguments: got %s, need at least %s': {
+    one: 'got %s arguments, and needs at least %s',
+    other: 'got %s arguments, and needs at least %s',
+  },
+  'Missing required argument: %s': { one: 'option %s is missing', other: 'options %s are missing' },
+  'Unknown argument: %s': { one: 'unknown argument: %s', other: 'unknown argument: %s' },
   'Argument: %s, Given: %s, Choices: %s': '%s cannot be %s, only %s',
 };
 
@@ -108,8 +114,9 @@ function createParser(argv: readonly string[], context: CommandContext): Argv {
       if (command?.isConfigured === true) await configure(options, context, command.own);
     })
     .strict()
-    .updateStrings(COMPLAINTS)
+    .updateStrings(COMPLAINTS as unknown as Record<string, string>)
     .version(context.version)
+    .epilogue("Every command has a manual page: 'man poolkeeper-sync', and 'man poolkeeper' for all of them")
     .help()
     .wrap(100)
     .exitProcess(false)
@@ -158,10 +165,11 @@ function helpFor(argv: readonly string[]): string {
 /** Takes every word that is no command, whatever stands behind it, and says what was probably meant. */
 function addUnknownCommand(parser: Argv): Argv {
   return parser.command(
-    '$0 [word]',
+    '$0',
     false,
-    (own) => own.positional('word', { type: 'string', hidden: true }).strict(false),
-    ({ word }) => {
+    (own) => own.strict(false).demandCommand(0),
+    ({ _: [first] }) => {
+      const word = first?.toString();
       if (word === undefined) throw new UsageError('name a command', { hint: helpFor([]) });
       const names = COMMANDS.map(({ name }) => name);
       const [near] = nearNames(word, names);

@@ -68,8 +68,10 @@ const OVERLAY_LEASE_MS = 3_600_000;
 async function clone(session: Session, options: CloneArguments): Promise<void> {
   const words = options.words.slice(0, -1);
   const name = options.words.at(-1) ?? '';
-  if (words.length === 0) throw new UsageError('name an image, and the volume to create');
-  if (options.overlay && options.full) throw new UsageError('--overlay and --full contradict each other');
+  if (words.length === 0)
+    throw new UsageError('name an image, and the volume to create', { hint: 'as in: poolkeeper clone IMAGE NAME' });
+  if (options.overlay && options.full)
+    throw new UsageError('--overlay and --full contradict each other', { hint: 'leave one of the two out' });
   checkCloneName(name);
   const sizeBytes = options.size === undefined ? undefined : parseBytes(options.size, '--size');
   const { connection, reporter } = session;

@@ -12,10 +12,16 @@ export interface Command {
   add(parser: Argv, context: CommandContext): void;
 }
 
-/** Every command, in the order of the help text. Its modules are loaded only when it is the one that was asked for. */
+/** Every command, in the order of the help text: to look, to bring, to change, to clean up, for the host. Its modules are loaded only when it is the one that was asked for. */
 export const COMMANDS: readonly Command[] = [
-  command('sync [filters..]', 'fetch new images, retire old ones, delete what nothing needs', async (context) =>
-    (await import('./sync.ts')).syncCommand(context),
+  command('list [filters..]', 'show the images of the pool and their states', async (context) =>
+    (await import('./list.ts')).listCommand(context),
+  ),
+  command('show <image..>', 'tell everything that is known of an image', async (context) =>
+    (await import('./show.ts')).showCommand(context),
+  ),
+  command('path <image..>', 'print the path of an image, for scripts', async (context) =>
+    (await import('./path.ts')).pathCommand(context),
   ),
   command('query [filters..]', 'list the images that are offered to new domains', async (context) =>
     (await import('./query.ts')).queryCommand(context),
@@ -29,14 +35,11 @@ export const COMMANDS: readonly Command[] = [
     async (context) => (await import('./why.ts')).whyCommand(context),
     { own: ['pool'] },
   ),
-  command('list [filters..]', 'show the images of the pool and their states', async (context) =>
-    (await import('./list.ts')).listCommand(context),
+  command('usage [image..]', 'show what images take up, and what could be reclaimed', async (context) =>
+    (await import('./usage.ts')).usageCommand(context),
   ),
-  command('show <image..>', 'tell everything that is known of an image', async (context) =>
-    (await import('./show.ts')).showCommand(context),
-  ),
-  command('path <image..>', 'print the path of an image, for scripts', async (context) =>
-    (await import('./path.ts')).pathCommand(context),
+  command('tasks [id]', 'show long operations, under way or over', async (context) =>
+    (await import('./tasks.ts')).tasksCommand(context),
   ),
   command(
     'references <files..>',
@@ -44,14 +47,21 @@ export const COMMANDS: readonly Command[] = [
     async (context) => (await import('./references.ts')).referencesCommand(context),
     { isConfigured: false },
   ),
-  command('gc', 'retire images that the policy does not hold on to, delete what nothing needs', async (context) =>
-    (await import('./gc.ts')).gcCommand(context),
+  command('sync [filters..]', 'fetch new images, retire old ones, delete what nothing needs', async (context) =>
+    (await import('./sync.ts')).syncCommand(context),
   ),
-  command('usage [image..]', 'show what images take up, for whom, and what could be reclaimed', async (context) =>
-    (await import('./usage.ts')).usageCommand(context),
+  command('import <file>', 'bring an image of your own into the pool', async (context) =>
+    (await import('./import.ts')).importCommand(context),
   ),
-  command('apply <plan>', 'carry out a plan that gc --out wrote, as far as it still holds', async (context) =>
-    (await import('./apply.ts')).applyCommand(context),
+  command('create', 'make an empty image', async (context) => (await import('./create.ts')).createCommand(context)),
+  command('clone <words..>', 'make a volume of an image', async (context) =>
+    (await import('./clone.ts')).cloneCommand(context),
+  ),
+  command('lease', 'keep an image while a command builds on it', async (context) =>
+    (await import('./lease.ts')).leaseCommand(context),
+  ),
+  command('snapshot', 'keep former contents of a persistent image, and restore them', async (context) =>
+    (await import('./snapshot.ts')).snapshotCommand(context),
   ),
   command('enable <image..>', 'put a disabled image back into circulation', async (context) =>
     (await import('./enable.ts')).enableCommand(context),
@@ -80,57 +90,47 @@ export const COMMANDS: readonly Command[] = [
   command('chmod <words..>', 'change who may read and write the volume of an image', async (context) =>
     (await import('./change-permissions.ts')).chmodCommand(context),
   ),
-  command('delete <image..>', 'take images out of use, to be deleted after the grace period', async (context) =>
-    (await import('./delete.ts')).deleteCommand(context),
-  ),
-  command('verify [image..]', 'read images and compare them with what they were', async (context) =>
-    (await import('./verify.ts')).verifyCommand(context),
-  ),
-  command('tasks [id]', 'show long operations, under way or over', async (context) =>
-    (await import('./tasks.ts')).tasksCommand(context),
-  ),
-  command('undo [image..]', 'take images back that wait for their deletion', async (context) =>
-    (await import('./undo.ts')).undoCommand(context),
-  ),
   command('lock <image..>', 'keep an image, whatever needs it', async (context) =>
     (await import('./lock.ts')).lockCommand(context),
   ),
   command('unlock <image..>', 'take the lock off an image', async (context) =>
     (await import('./lock.ts')).unlockCommand(context),
   ),
+  command('verify [image..]', 'read images and compare them with what they were', async (context) =>
+    (await import('./verify.ts')).verifyCommand(context),
+  ),
+  command('gc', 'retire images that the policy does not hold on to, delete what nothing needs', async (context) =>
+    (await import('./gc.ts')).gcCommand(context),
+  ),
+  command('apply <plan>', 'carry out a plan that gc --out wrote, as far as it still holds', async (context) =>
+    (await import('./apply.ts')).applyCommand(context),
+  ),
+  command('undo [image..]', 'take images back that wait for their deletion', async (context) =>
+    (await import('./undo.ts')).undoCommand(context),
+  ),
+  command('delete <image..>', 'take images out of use, to be deleted after the grace period', async (context) =>
+    (await import('./delete.ts')).deleteCommand(context),
+  ),
   command('orphans', 'list volumes that nothing needs, whoever made them', async (context) =>
     (await import('./orphans.ts')).orphansCommand(context),
-  ),
-  command('import <file>', 'bring an image of your own into the pool', async (context) =>
-    (await import('./import.ts')).importCommand(context),
-  ),
-  command('create', 'make an empty image', async (context) => (await import('./create.ts')).createCommand(context)),
-  command('clone <words..>', 'make a volume of an image', async (context) =>
-    (await import('./clone.ts')).cloneCommand(context),
-  ),
-  command('lease', 'keep an image while a command builds on it', async (context) =>
-    (await import('./lease.ts')).leaseCommand(context),
-  ),
-  command('snapshot', 'keep former contents of a persistent image, and go back to them', async (context) =>
-    (await import('./snapshot.ts')).snapshotCommand(context),
   ),
   command('purge', 'withdraw all images and delete those that nothing needs', async (context) =>
     (await import('./purge.ts')).purgeCommand(context),
   ),
   command(
     'doctor',
-    'look for what keeps poolkeeper from its work, and say what mends it',
+    'look for what hinders poolkeeper, and say what mends it',
     async (context) => (await import('./doctor.ts')).doctorCommand(context),
     { isConfigured: false },
-  ),
-  command('keyring', 'add or list the keys that sources are verified with', async (context) =>
-    (await import('./keyring.ts')).keyringCommand(context),
   ),
   command(
     'config',
     'check the configuration, or show what counts',
     async (context) => (await import('./config.ts')).configCommand(context),
     { isConfigured: false },
+  ),
+  command('keyring', 'add or list the keys that sources are verified with', async (context) =>
+    (await import('./keyring.ts')).keyringCommand(context),
   ),
   command(
     'completion <shell>',
@@ -146,15 +146,17 @@ function command<T>(
   load: (context: CommandContext) => Promise<Verb<T>>,
   { isConfigured = true, own = [] }: Partial<Pick<Command, 'isConfigured' | 'own'>> = {},
 ): Command {
+  const [name = usage] = usage.split(' ');
   return {
-    name: usage.split(' ')[0] ?? usage,
+    name,
     isConfigured,
     own,
     add: (parser, context) => {
       parser.command({
         command: usage,
         describe,
-        builder: async (parent: Argv) => (await load(context)).builder(parent),
+        builder: async (parent: Argv) =>
+          (await load(context)).builder(parent.epilogue(`Examples and more: 'man poolkeeper-${name}'`)),
         handler: async (options) => (await load(context)).handler(options),
       });
     },

@@ -36,8 +36,14 @@ function assertDeletable(image: FoundImage, verdicts: readonly Verdict[], sight:
   const users = (usersOf(sight.gathered.graph).get(nodeIdOf(image, sight)) ?? []).map(({ label }) => label);
   const reason = users.length === 0 ? reasonText(verdict.reason) : `needed by ${users.join(', ')}`;
   throw new InUseError(`cannot delete ${imageText(image)}: ${reason}`, {
-    hint: `'poolkeeper why' shows the evidence; 'poolkeeper disable' keeps new domains off it`,
+    hint: `'poolkeeper why' shows the evidence; ${wayOut(image)}`,
   });
+}
+
+function wayOut({ record, volumeName }: FoundImage): string {
+  return record?.pin === undefined
+    ? `'poolkeeper disable' keeps new domains off it`
+    : `'poolkeeper unlock ${volumeName}' takes the lock off`;
 }
 
 function refusal(image: FoundImage, reason: string): FailureError {

@@ -10,6 +10,7 @@ import { summarizeImages } from './image-summaries.ts';
 import { type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { openSession, type Session, withConnection } from './session.ts';
 import { timedExpression } from './timed-expression.ts';
+import { warnOfSlips } from './warn-of-slips.ts';
 
 interface ListArguments extends PoolArguments {
   readonly filters: readonly string[] | undefined;
@@ -47,15 +48,16 @@ export function statesOption<T>(yargs: Argv<T>) {
 }
 
 /** Nothing is changed, whatever is found. */
-async function list(session: Session, { filters: texts = [], states, all }: ListArguments): Promise<void> {
+async function list(session: Session, { filters: texts = [], states, all, quiet }: ListArguments): Promise<void> {
   const filters = texts.map((text) => parseFilter(text, timedExpression));
   const now = session.context.clock.now();
   const { tasks } = await readTasks(session.paths.tasks);
   const sight = await seePool(session);
   for (const { error } of sight.view.damaged) session.reporter.warning(error.message, error.hint);
-  const images = imagesOf(sight.view).filter(
-    (image) => (all || isCurrent(image)) && matchesAll(filterable(image), filters),
-  );
+  const candidates = imagesOf(sight.view).filter((image) => all || isCurrent(image));
+  const images = candidates.filter((image) => matchesAll(filterable(image), filters));
+  if (images.length === 0 && !quiet)
+    warnOfSlips(filters, { items: candidates.map(filterable), what: 'images' }, session.reporter);
   showImages(summarizeImages(images, { sight, tasks, now }), { vocabulary: states, now }, session.reporter);
 }
 

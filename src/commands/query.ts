@@ -1,14 +1,13 @@
 import type { Argv } from 'yargs';
-import { explainSlips } from '../core/filter-hints.ts';
 import { type Filter, matchesAll, parseFilter } from '../core/filter.ts';
 import { gatherPoolView } from '../gather/pool-view.ts';
 import { listVolumeNames } from '../libvirt/volume.ts';
-import type { Reporter } from '../report/reporter.ts';
 import type { CommandContext } from './context.ts';
-import { type OfferedImage, offeredImages } from './offered-images.ts';
+import { offeredImages } from './offered-images.ts';
 import { type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { openSession, type Session, withConnection } from './session.ts';
 import { timedExpression } from './timed-expression.ts';
+import { warnOfSlips } from './warn-of-slips.ts';
 
 interface QueryArguments extends PoolArguments {
   readonly filters: readonly string[] | undefined;
@@ -46,7 +45,8 @@ async function query(
   for (const { error } of view.damaged) reporter.warning(error.message, error.hint);
   const offered = offeredImages(view);
   const matching = offered.filter(({ tags }) => matchesAll(tags, filters));
-  if (matching.length === 0 && !isQuiet) warnOfSlips(filters, offered, reporter);
+  if (matching.length === 0 && !isQuiet)
+    warnOfSlips(filters, { items: offered.map(({ tags }) => tags), what: 'images on offer' }, reporter);
   const lines = matching.map(({ identity, item }) => {
     const { release = '', arch = '', label = '' } = item;
     return { text: `release=${release} arch=${arch} label=${label} (${identity.version})`, item, identity };
@@ -54,13 +54,4 @@ async function query(
   for (const { text, item, identity } of lines.toSorted((a, b) => (a.text < b.text ? -1 : 1))) {
     reporter.data(text, 'image', { product: identity.product, version: identity.version, tags: item });
   }
-}
-
-/** That nothing matches may be right; filters that could match nothing are not. */
-function warnOfSlips(filters: readonly Filter[], offered: readonly OfferedImage[], reporter: Reporter): void {
-  const tags = offered.map((image) => image.tags);
-  const hint = explainSlips(filters, tags);
-  if (hint === undefined) return;
-  const texts = filters.map(({ text }) => text).join(' ');
-  reporter.warning(`none of the ${offered.length} images on offer matches ${texts}`, hint);
 }

@@ -107,7 +107,7 @@ function translateExpression(source: string, text: string, compile: CompileExpre
   } catch (cause) {
     throw new UsageError(`the regular expression in filter '${text}' cannot be used`, {
       cause,
-      hint: 'Python-only syntax beyond (?i), (?s), (?m), (?P<name>…), \\A and \\Z is not supported',
+      hint: 'close each bracket, or write \\ before it; Python-only syntax beyond (?i), (?s), (?m), (?P<name>…), \\A and \\Z is not supported',
     });
   }
 }

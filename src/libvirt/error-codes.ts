@@ -30,7 +30,7 @@ const FROM_RPC = 7;
 const ACCESS_HINT = 'add the user to group libvirt, or run as root';
 
 const HINTS: ReadonlyMap<number, string> = new Map([
-  [VIR_ERR.noConnect, 'check the connection URI: no driver of this host accepts it'],
+  [VIR_ERR.noConnect, 'check the connection URI, which no driver of this host accepts: one is such as qemu:///system'],
   [VIR_ERR.operationDenied, ACCESS_HINT],
   [VIR_ERR.authFailed, ACCESS_HINT],
   [VIR_ERR.authCancelled, ACCESS_HINT],

@@ -131,11 +131,16 @@ function assertNotHtml(bytes: Uint8Array, name: string): void {
 }
 
 function statusError(httpStatus: number, name: string): SourceError {
-  return new SourceError(`cannot read ${name}: the server answered ${httpStatus}`, {
+  return new SourceError(`cannot read ${name}: ${answerText(httpStatus, name)}`, {
     url: name,
     httpStatus,
     hint: httpStatus === 404 ? missingHint(name) : failureHint(httpStatus),
   });
+}
+
+function answerText(httpStatus: number, name: string): string {
+  const isMissing = httpStatus === 404 && name.startsWith('file:');
+  return isMissing ? 'there is no such file' : `the server answered ${httpStatus}`;
 }
 
 function failureHint(httpStatus: number): string {
@@ -147,5 +152,5 @@ function missingHint(name: string): string {
   if (name.endsWith('/streams/v1/index.sjson')) {
     return 'the address must be that of the directory that holds streams/; unsigned sources have --path streams/v1/index.json';
   }
-  return 'the stream may just have changed: run again';
+  return 'check --path if you gave one; else the stream may just have changed: run again';
 }

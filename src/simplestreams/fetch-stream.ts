@@ -143,8 +143,10 @@ function authenticationOf(location: SourceLocation, context: StreamContext): Aut
   if (context.authentication === 'none') return undefined;
   const { keyring, clock, cache } = context;
   if (keyring !== undefined) return { keyring, clock, verdicts: cache };
+  const isLocal = location.base.protocol === 'file:';
+  const elsewhere = isLocal ? 'if it is not a directory of this host, begin the address with https://; else ' : '';
   throw new TrustError(`cannot trust ${location.display}: there is no keyring to check its signatures with`, {
-    hint: "add the key of its publisher with 'poolkeeper keyring add', or name a file that holds it with --keyring",
+    hint: `${elsewhere}add the key of its publisher with 'poolkeeper keyring add', or name a file that holds it with --keyring`,
   });
 }
 

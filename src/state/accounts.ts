@@ -15,9 +15,14 @@ type Database = 'passwd' | 'group';
 export async function lookupAccount(database: Database, name: string): Promise<number> {
   if (/^\d{1,10}$/.test(name)) return Number(name);
   const kind = database === 'passwd' ? 'user' : 'group';
-  if (!/^[\p{L}_][\p{L}\p{N}_.@-]*\$?$/u.test(name)) throw new UsageError(`'${name}' cannot be the name of a ${kind}`);
+  if (!/^[\p{L}_][\p{L}\p{N}_.@-]*\$?$/u.test(name))
+    throw new UsageError(`'${name}' cannot be the name of a ${kind}`, { hint: hintFor(database) });
   const { stdout } = await run('getent', [database, name]).catch((cause: unknown) => {
-    throw new UsageError(`there is no ${kind} '${name}' on this host`, { cause });
+    throw new UsageError(`there is no ${kind} '${name}' on this host`, { cause, hint: hintFor(database) });
   });
   return Number(stdout.split(':')[2]);
+}
+
+function hintFor(database: Database): string {
+  return `give a number, or a name that 'getent ${database}' lists`;
 }

@@ -37,7 +37,7 @@ export async function readPlan(path: string): Promise<GcPlan> {
       hint: `'poolkeeper gc --out FILE' makes one`,
     });
   }
-  const object = parseJsonObject(file.bytes, `plan '${path}'`);
+  const object = parsePlan(file.bytes, path);
   if (!isPlan(object))
     throw new UsageError(`'${path}' is not a plan`, { hint: `'poolkeeper gc --out FILE' makes one` });
   checkFormatVersion(object, FORMAT_VERSION);
@@ -54,6 +54,15 @@ export async function readPlan(path: string): Promise<GcPlan> {
     });
   }
   return decodePlan(plan);
+}
+
+function parsePlan(bytes: Uint8Array, path: string): JsonObject {
+  try {
+    return parseJsonObject(bytes, `plan '${path}'`);
+  } catch (cause) {
+    if (!(cause instanceof IntegrityError)) throw cause;
+    throw new IntegrityError(cause.message, { cause, hint: `'poolkeeper gc --out FILE' makes one` });
+  }
 }
 
 /**

@@ -71,8 +71,8 @@ describe('completion', () => {
 
   it('offers commands and sub-commands, with what they do', async () => {
     expect(await complete('un')).to.deep.equal([
-      'undo\ttake images back that wait for their deletion',
       'unlock\ttake the lock off an image',
+      'undo\ttake images back that wait for their deletion',
     ]);
     expect(await complete('lease', 'r')).to.have.lengthOf(2);
   });

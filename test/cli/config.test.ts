@@ -40,6 +40,7 @@ describe('the configuration', () => {
       "error: config.yaml:3:1: unknown key 'retension'",
       "hint: did you mean 'retention'?",
       "error: config.yaml:5:7: 'jobs' must be a whole number from 1 to 16",
+      'hint: write it in digits, such as 1, or leave it out to have the default',
       'error: 3 mistake(s) in config.yaml',
     ]);
   });

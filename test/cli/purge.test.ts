@@ -1,7 +1,8 @@
 import { expect } from 'chai';
-import { execFile } from 'node:child_process';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import { runInTerminal } from '../support/terminal.ts';
 import { type Run, World } from '../support/world.ts';
 
 const NOBLE = 'com.ubuntu.cloud:server:24.04:amd64';
@@ -45,7 +46,8 @@ describe('poolkeeper purge', () => {
     ['y', 0],
   ] as const) {
     it(`leaves ${left} images when the answer is '${answer}'`, async () => {
-      const screen = await onTerminal(world, ['purge'], answer);
+      const { output } = await runInTerminal(['purge', ...world.options], [['Proceed [N] Yes/No: ', answer]]);
+      const screen = stripVTControlCharacters(output);
       expect(screen).to.include("all images of pool 'uvtool' leave the offer; 2 of them are deleted");
       expect(screen).to.include('Proceed [N] Yes/No: ');
       if (left > 0) expect(screen).to.include('poolkeeper: error: nothing was purged');
@@ -156,20 +158,3 @@ describe('poolkeeper purge', () => {
     expect(await world.volumes()).to.have.lengthOf(2);
   });
 });
-
-/** Runs the program on a terminal of its own, types one line and returns what was on the screen. */
-function onTerminal(world: World, args: readonly string[], line: string): Promise<string> {
-  const command = world
-    .commandLine(args)
-    .map((word) => `'${word}'`)
-    .join(' ');
-  return new Promise((resolve) => {
-    const child = execFile(
-      'script',
-      ['-qec', command, '/dev/null'],
-      { env: { ...process.env, NO_COLOR: '1' } },
-      (_error, stdout) => resolve(stdout),
-    );
-    child.stdin?.end(`${line}\n`);
-  });
-}

@@ -257,6 +257,16 @@ export function runProgram(args: readonly string[], cwd: string, env: NodeJS.Pro
   return startProgram(args, cwd, env).ended;
 }
 
+/** Runs the program as somebody without rights, if this process has any. */
+export function runAsStranger(args: readonly string[], cwd: string): Promise<Run> {
+  const isRoot = process.getuid?.() === 0;
+  const user = isRoot ? ['setpriv', '--reuid=65533', '--regid=65533', '--clear-groups'] : [];
+  const [command = '', ...words] = [...user, process.execPath, PROGRAM, ...args];
+  // The coverage of this process goes where that user may not write.
+  const env = { PATH: process.env['PATH'], HOME: cwd, POOLKEEPER_CONFIG: '/dev/null', NODE_V8_COVERAGE: '' };
+  return endOf(spawn(command, words, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] }));
+}
+
 /** A run of the program that is not over yet. */
 export interface RunningProgram {
   kill(signal: NodeJS.Signals): void;

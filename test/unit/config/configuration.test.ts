@@ -59,8 +59,16 @@ const MISTAKES: readonly (readonly [what: string, text: string, ...mistakes: str
     'retention: 3\n',
     `1:12 'retention' must be a map of keys; write 'KEY: VALUE', with a space behind the colon`,
   ],
-  ['too many jobs', 'jobs: 17\n', "1:7 'jobs' must be a whole number from 1 to 16"],
-  ['a number with a point', 'jobs: 1.0\n', "1:7 'jobs' must be a whole number from 1 to 16"],
+  [
+    'too many jobs',
+    'jobs: 17\n',
+    "1:7 'jobs' must be a whole number from 1 to 16; write it in digits, such as 1, or leave it out to have the default",
+  ],
+  [
+    'a number with a point',
+    'jobs: 1.0\n',
+    "1:7 'jobs' must be a whole number from 1 to 16; write it in digits, such as 1, or leave it out to have the default",
+  ],
   ['a relative directory', 'state-dir: state\n', "1:12 'state-dir' must be an absolute path; begin it with /"],
   ['a period that is none', 'retention:\n  grace: soon\n', `2:10 'soon' is not a duration for 'grace'; ${DURATION}`],
   [
@@ -79,7 +87,11 @@ const MISTAKES: readonly (readonly [what: string, text: string, ...mistakes: str
     "1:23 'max-size' must be larger than nothing; leave it out to have no limit",
   ],
   ['an unknown choice', 'retention:\n  gone: drop\n', "2:9 'gone' cannot be drop, only keep or drop-when-unused"],
-  ['no version', 'retention:\n  keep-versions: 0\n', "2:18 'keep-versions' must be a whole number from 1 to 1000"],
+  [
+    'no version',
+    'retention:\n  keep-versions: 0\n',
+    "2:18 'keep-versions' must be a whole number from 1 to 1000; write it in digits, such as 1, or leave it out to have the default",
+  ],
   [
     'other hosts',
     'peers: [qemu+ssh://b/system]\n',
@@ -155,7 +167,7 @@ const MISTAKES: readonly (readonly [what: string, text: string, ...mistakes: str
   [
     'everything at once, in the order of the file',
     'jobs: 0\nretention:\n  gruce: 1h\npol: a\n',
-    "1:7 'jobs' must be a whole number from 1 to 16",
+    "1:7 'jobs' must be a whole number from 1 to 16; write it in digits, such as 1, or leave it out to have the default",
     "3:3 unknown key 'gruce'; did you mean 'grace'?",
     "4:1 unknown key 'pol'; did you mean 'pool'?",
   ],

@@ -70,7 +70,7 @@ describe('download', () => {
     );
     expect(errors.map((error) => (error instanceof SourceError ? error.hint : error))).to.deep.equal([
       'the address must be that of the directory that holds streams/; unsigned sources have --path streams/v1/index.json',
-      'the stream may just have changed: run again',
+      'check --path if you gave one; else the stream may just have changed: run again',
       'the source does not sign this document; a .sjson beside it may be signed',
     ]);
   });
