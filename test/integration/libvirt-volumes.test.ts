@@ -132,6 +132,7 @@ describe('volumes in a directory pool', () => {
       lengthBytes,
       ...volume
     } = await volumes.createVolume(connection, 'images', overlay);
+    const { uid, gid, mode } = await stat(join(folder, 'overlay.qcow2'));
     expect(volume).to.deep.equal({
       pool: 'images',
       name: 'overlay.qcow2',
@@ -142,6 +143,7 @@ describe('volumes in a directory pool', () => {
       format: 'qcow2',
       capacityBytes: BigInt(MIB),
       backingPath: base.path,
+      permissions: { owner: uid, group: gid, mode: `0${(mode & 0o777).toString(8)}` },
     });
     const file = await stat(join(folder, 'overlay.qcow2'));
     expect({ modifiedAtMs, allocationBytes, lengthBytes }).to.deep.equal({
