@@ -59,7 +59,7 @@ describe('a password in the address of a source', () => {
     const kept = await Promise.all(['state', 'cache', 'metadata'].map((name) => filesBelow(join(world.root, name))));
     expect(kept.every((files) => files.length > 0)).to.equal(true);
     expect(kept.flat().filter(({ path, text }) => hasSecret(path) || hasSecret(text))).to.deep.equal([]);
-  }).timeout(90_000);
+  }).timeout(180_000);
 
   async function publish(serial: string, updated = new Date()): Promise<void> {
     await world.publish([await world.release('noble', serial)], updated);

@@ -39,7 +39,7 @@ describe('a checkpointed upload', () => {
       length: sizeBytes,
       first: Array.from({ length: 131 }, (_, index) => index),
     });
-  }).timeout(20_000);
+  }).timeout(60_000);
 
   it('is confirmed as far as it came when it is given up', async () => {
     const { sink, held } = await upload('part.img', 8 * MIB, 0);
