@@ -30,6 +30,9 @@ const STOP_SIGNALS = [
   ['SIGHUP', EXIT.interrupted],
 ] as const;
 
+/** Longer lines are hard to read; a terminal that is narrower has lines of its own width. */
+const WIDEST_HELP = 100;
+
 /** The command of uvtool whose arguments this program takes. */
 const UVTOOL_COMMAND = 'uvt-simplestreams-libvirt';
 
@@ -118,7 +121,7 @@ function createParser(argv: readonly string[], context: CommandContext): Argv {
     .version(context.version)
     .epilogue("Every command has a manual page: 'man poolkeeper-sync', and 'man poolkeeper' for all of them")
     .help()
-    .wrap(100)
+    .wrap(Math.min(WIDEST_HELP, context.stdout.columns ?? WIDEST_HELP))
     .exitProcess(false)
     .fail((message, error: Error | undefined) => {
       throw error ?? usageError(message, argv);
