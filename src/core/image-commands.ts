@@ -46,7 +46,7 @@ export interface Refusal {
   /** Behind "cannot COMMAND image X: ". */
   readonly why: string;
   readonly hint: string;
-  /** `in use`: something needs the image; `absent`: there is none that could be meant; `--any`: lifted by that option. */
+  /** `in use`: something needs the image, or is just writing it; `absent`: there is none that could be meant; `--any`: lifted by that option. */
   readonly nature?: 'in use' | 'absent' | '--any';
 }
 
@@ -132,9 +132,9 @@ const TABLE: Readonly<Record<ImageCommand, Row>> = {
 
 /** The usual words for a status in which something is not possible. */
 const USUAL: Readonly<Record<ImageStatus, Refusal>> = {
-  queued: refusal('it has not begun to arrive', `'poolkeeper sync' fetches it`),
-  saving: refusal('it has not arrived wholly', `'poolkeeper sync' fetches the rest of it`),
-  importing: refusal(
+  queued: arriving('it has not begun to arrive', `'poolkeeper sync' fetches it`),
+  saving: arriving('it has not arrived wholly', `'poolkeeper sync' fetches the rest of it`),
+  importing: arriving(
     'it has not been brought in wholly',
     `run again what was bringing it in, or give it up with 'poolkeeper delete'`,
   ),
@@ -240,6 +240,11 @@ function taken(): Refusal {
 
 function notWaiting({ why }: Refusal): Refusal {
   return refusal(why, 'only what waits for its deletion can be taken back');
+}
+
+/** Somebody is just writing it. */
+function arriving(why: string, hint: string): Refusal {
+  return { ...refusal(why, hint), nature: 'in use' };
 }
 
 function refusal(why: string, hint: string): Refusal {
