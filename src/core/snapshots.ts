@@ -66,9 +66,12 @@ function derivedIdentity(image: Identity, suffix: string, version: string): Iden
   return { product: `local:${localName(image) ?? image.product}@${suffix}`, version };
 }
 
-/** A moment as the id of a snapshot: `20261125T201500Z`. It is its name as well if the user gives none. */
+/**
+ * A moment as the id of a snapshot, to the millisecond: `20261125T201500123Z`. It is its name as well if the user gives
+ * none. Who tries again right after a failure must not hit upon what that left.
+ */
 export function snapshotId(isoTime: string): string {
-  return isoTime.replaceAll(/[-:]|\.\d+/g, '');
+  return isoTime.replaceAll(/[-:.]/g, '');
 }
 
 /** Records of snapshots that are more than history or the rest of a failure. */

@@ -101,7 +101,7 @@ describe('snapshots', () => {
   });
 
   it('are called after the time', () => {
-    expect(snapshotId('2026-11-25T20:15:00.123Z')).to.equal('20261125T201500Z');
+    expect(snapshotId('2026-11-25T20:15:00.123Z')).to.equal('20261125T201500123Z');
     expect(imageLabel(IMAGE)).to.equal('web1');
   });
 });
