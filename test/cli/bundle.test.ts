@@ -52,7 +52,9 @@ describe('the bundle that packages ship', () => {
     return (await execute(process.execPath, [program, ...args])).stdout;
   }
 
+  /** Whatever bundle lies in this checkout: what the compiler wrote. */
   async function plain(...args: readonly string[]): Promise<string> {
-    return (await execute(process.execPath, [join(ROOT, 'bin/poolkeeper.js'), ...args])).stdout;
+    const start = `import('${join(ROOT, 'dist/src/cli.js')}').then(({ main }) => main())`;
+    return (await execute(process.execPath, ['-e', start, 'poolkeeper', ...args])).stdout;
   }
 });
