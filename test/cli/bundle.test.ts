@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
+import { compiledProgram } from '../support/compiled-program.ts';
 import { World } from '../support/world.ts';
 import { createQcow2 } from '../support/qemu.ts';
 
@@ -52,9 +53,7 @@ describe('the bundle that packages ship', () => {
     return (await execute(process.execPath, [program, ...args])).stdout;
   }
 
-  /** Whatever bundle lies in this checkout: what the compiler wrote. */
   async function plain(...args: readonly string[]): Promise<string> {
-    const start = `import('${join(ROOT, 'dist/src/cli.js')}').then(({ main }) => main())`;
-    return (await execute(process.execPath, ['-e', start, 'poolkeeper', ...args])).stdout;
+    return (await execute(process.execPath, compiledProgram(args))).stdout;
   }
 });

@@ -1,9 +1,13 @@
 import { expect } from 'chai';
+import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { compiledProgram } from '../support/compiled-program.ts';
 import { type Run, runProgram } from '../support/world.ts';
 
+const execute = promisify(execFile);
 const EXAMPLE = new URL('../../../packaging/config.yaml', import.meta.url);
 
 const GOOD = `pool: images
@@ -140,7 +144,8 @@ describe('the configuration', () => {
       [path, true],
     ] as const) {
       const coverage = await mkdtemp(join(dir, 'coverage-'));
-      await runProgram(['keyring', 'list', '--config', file], dir, { NODE_V8_COVERAGE: coverage });
+      const env = { PATH: process.env['PATH'], HOME: dir, NODE_V8_COVERAGE: coverage };
+      await execute(process.execPath, compiledProgram(['keyring', 'list', '--config', file]), { cwd: dir, env });
       const [name = ''] = await readdir(coverage);
       const scripts = await readFile(join(coverage, name), 'utf8');
       expect([scripts.includes('/src/cli.js'), scripts.includes('/node_modules/yaml/')]).to.deep.equal([
