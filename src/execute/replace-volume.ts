@@ -1,7 +1,7 @@
 import { type Replacement, resumption } from '../core/replacement.ts';
 import { InUseError, IntegrityError } from '../errors.ts';
 import { readQcow2 } from '../gather/qcow2-content.ts';
-import { isConnectionLost, isNoStorageVolume } from '../libvirt/error-codes.ts';
+import { isConnectionLost } from '../libvirt/error-codes.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
 import { createVolume, deleteVolume, lookupVolume, type Volume, volumeXml } from '../libvirt/volume.ts';
 import { withGate } from '../state/gate.ts';
@@ -10,6 +10,7 @@ import { backoffMs, defaultPatience } from '../transfer/retry.ts';
 import { copyVolume } from './copy-volume.ts';
 import { type Environment, putRecord } from './environment.ts';
 import { makeDurable } from './make-durable.ts';
+import { findVolume } from './own-volume.ts';
 
 /** What must hold of a volume when it is replaced. */
 export interface ReplacementGuard {
@@ -123,11 +124,10 @@ async function lookAt(
   { connection, poolName: pool }: Environment,
 ): Promise<Parameters<typeof resumption>[0]> {
   try {
-    await lookupVolume(connection, pool, name);
+    if ((await findVolume({ connection, poolName: pool }, name)) === undefined) return 'missing';
     const { header, isEmpty } = await readQcow2(connection, { pool, name });
     return { backingFile: header.backingFile?.text, virtualSizeBytes: header.virtualSizeBytes, isEmpty };
   } catch (error) {
-    if (isNoStorageVolume(error)) return 'missing';
     if (error instanceof IntegrityError) return 'no image';
     throw error;
   }
@@ -148,18 +148,12 @@ async function make(replacement: Replacement, environment: Environment): Promise
   await makeDurable(made.path);
 }
 
-async function sourceOf(
-  { volumeName, sourceName }: Replacement,
-  { connection, poolName }: Environment,
-): Promise<Volume> {
-  try {
-    return await lookupVolume(connection, poolName, sourceName);
-  } catch (cause) {
-    if (!isNoStorageVolume(cause)) throw cause;
-    throw new IntegrityError(`volume '${sourceName}' is gone, which has the content of volume '${volumeName}'`, {
-      hint: `if volume '${volumeName}' is missing too, put a copy of it from a backup in its place`,
-    });
-  }
+async function sourceOf({ volumeName, sourceName }: Replacement, environment: Environment): Promise<Volume> {
+  const source = await findVolume(environment, sourceName);
+  if (source !== undefined) return source;
+  throw new IntegrityError(`volume '${sourceName}' is gone, which has the content of volume '${volumeName}'`, {
+    hint: `if volume '${volumeName}' is missing too, put a copy of it from a backup in its place`,
+  });
 }
 
 /** A copy that was made only for this becomes what it was made for, or is of no more use. */

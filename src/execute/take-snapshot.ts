@@ -2,13 +2,13 @@ import { encodeVolumeName, type Identity } from '../core/identity.ts';
 import type { ImageRecord } from '../core/record.ts';
 import type { Permissions } from '../core/replacement.ts';
 import { FailureError } from '../errors.ts';
-import { isNoStorageVolume } from '../libvirt/error-codes.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
-import { createVolumeFrom, lookupVolume, volumeXml } from '../libvirt/volume.ts';
+import { createVolumeFrom, volumeXml } from '../libvirt/volume.ts';
 import { readRecords } from '../state/records.ts';
 import { copyVolume } from './copy-volume.ts';
 import { type Environment, putRecord, unknownOrigin } from './environment.ts';
 import { makeDurable } from './make-durable.ts';
+import { findVolume } from './own-volume.ts';
 import { guardOf, type PersistentImage, replacementOf } from './persistent-image.ts';
 import { replaceVolume } from './replace-volume.ts';
 
@@ -93,15 +93,15 @@ async function withCopy(
  * what there is of it: then the next run finds out.
  */
 async function isGivenUp(record: ImageRecord, error: unknown, environment: Environment): Promise<boolean> {
-  const { journal, paths, connection, poolName } = environment;
+  const { journal, paths } = environment;
   const { volumeName } = record;
   const intents = journal.openIntents().map(({ intent }) => intent);
   if (intents.some((intent) => intent.kind === 'replace' && intent.sourceName === volumeName)) return false;
   const now = (await readRecords(paths.records)).records.get(volumeName);
   if (now?.status !== 'importing') return true;
-  const isThere = await lookupVolume(connection, poolName, volumeName).then(
-    () => true,
-    (cause: unknown) => (isNoStorageVolume(cause) ? false : undefined),
+  const isThere = await findVolume(environment, volumeName).then(
+    (volume) => volume !== undefined,
+    () => undefined,
   );
   if (isThere === undefined) return false;
   const reason = error instanceof Error ? error.message : String(error);
