@@ -4,9 +4,9 @@ import type { RetainReason } from './retention.ts';
 import {
   concerns,
   createResolver,
-  type Edge,
   type GraphNode,
   type GraphRoot,
+  reachedFrom,
   type Resolver,
   type UseGraph,
 } from './use-graph.ts';
@@ -115,7 +115,7 @@ function keepersOf(graph: UseGraph, images: readonly MeasuredImage[]): readonly 
     ...strayKeepers(strays, resolver),
     ...held.map(({ node }) => {
       // An image does not keep itself: it needs what it stands on.
-      const reached = reach(node.edges, resolver);
+      const reached = reachedFrom(node.edges, resolver);
       reached.delete(node);
       return { label: node.label, kind: 'image' as const, reached };
     }),
@@ -129,13 +129,13 @@ function rootKeepers({ roots }: UseGraph, resolver: Resolver): readonly Keeper[]
   return [...byLabel].map(([label, own]) => {
     const kind = own.every((root) => root.kind === 'holder') ? 'holder' : 'user';
     const edges = own.flatMap((root) => root.edges);
-    return { label, kind, reached: reach(edges, resolver) };
+    return { label, kind, reached: reachedFrom(edges, resolver) };
   });
 }
 
 /** Of files that no root needs, those that no other of them needs; of a ring of files, the first. */
 function strayKeepers(strays: readonly GraphNode[], resolver: Resolver): readonly Keeper[] {
-  const reachedBy = new Map(strays.map((node) => [node, reach(node.edges, resolver)]));
+  const reachedBy = new Map(strays.map((node) => [node, reachedFrom(node.edges, resolver)]));
   const inner = new Set(strays.flatMap((node) => [...(reachedBy.get(node) ?? [])].filter((other) => other !== node)));
   const covered = new Set<GraphNode>();
   const keepers: Keeper[] = [];
@@ -147,14 +147,4 @@ function strayKeepers(strays: readonly GraphNode[], resolver: Resolver): readonl
     keepers.push({ label: node.label, kind: 'user', reached });
   }
   return keepers;
-}
-
-/** Everything that edges lead to, directly or through other nodes. */
-function reach(edges: readonly Edge[], resolver: Resolver): Set<GraphNode> {
-  const reached = new Set<GraphNode>(edges.flatMap((edge) => resolver.targets(edge)));
-  // A set is iterated in the order of insertion, and what is added meanwhile comes last: a queue.
-  for (const node of reached) {
-    for (const edge of node.edges) for (const next of resolver.targets(edge)) reached.add(next);
-  }
-  return reached;
 }

@@ -4,7 +4,7 @@ import {
   type GraphNode,
   type GraphRoot,
   overlaysFirst,
-  type Resolver,
+  reachedFrom,
   type UseGraph,
 } from './use-graph.ts';
 
@@ -24,7 +24,7 @@ export function usersOf(graph: UseGraph): ReadonlyMap<string, readonly ImageUser
   const users = new Map<string, ImageUser[]>();
   const reached = new Set<GraphNode>();
   for (const root of graph.roots.filter(({ kind }) => kind !== 'pin')) {
-    for (const node of below(root, resolver, () => true)) {
+    for (const node of reachedFrom(root.edges, resolver)) {
       reached.add(node);
       addUser(users, node, { label: root.label, kind: kindOf(root) });
     }
@@ -32,7 +32,7 @@ export function usersOf(graph: UseGraph): ReadonlyMap<string, readonly ImageUser
   for (const start of overlaysFirst(graph.nodes, resolver)) {
     if (reached.has(start)) continue;
     // Two names of one file do not stand on each other.
-    for (const node of below(start, resolver, ({ isAlias = false }) => !isAlias)) {
+    for (const node of reachedFrom(start.edges, resolver, ({ isAlias = false }) => !isAlias)) {
       if (node === start) continue;
       reached.add(node);
       addUser(users, node, { label: start.label, kind: 'volume' });
@@ -43,25 +43,6 @@ export function usersOf(graph: UseGraph): ReadonlyMap<string, readonly ImageUser
 
 function kindOf({ kind = 'domain' }: GraphRoot): Exclude<ImageUser['kind'], 'volume'> {
   return kind === 'pin' ? 'lease' : kind;
-}
-
-/** Everything that a root or an image needs, directly or through others. */
-function below(
-  start: GraphRoot | GraphNode,
-  resolver: Resolver,
-  isFollowed: (edge: Edge) => boolean,
-): ReadonlySet<GraphNode> {
-  const found = new Set<GraphNode>();
-  const waiting = [...start.edges];
-  for (let edge = waiting.pop(); edge !== undefined; edge = waiting.pop()) {
-    if (!isFollowed(edge)) continue;
-    for (const node of resolver.targets(edge)) {
-      if (found.has(node)) continue;
-      found.add(node);
-      waiting.push(...node.edges);
-    }
-  }
-  return found;
 }
 
 function addUser(users: Map<string, ImageUser[]>, node: GraphNode, user: ImageUser): void {

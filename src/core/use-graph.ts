@@ -147,6 +147,20 @@ export function mark(
   return needs;
 }
 
+/** Everything that edges lead to, directly or through other nodes, by such edges as are followed: by default all. */
+export function reachedFrom(
+  edges: readonly Edge[],
+  resolver: Resolver,
+  isFollowed: (edge: Edge) => boolean = () => true,
+): Set<GraphNode> {
+  const targets = (from: readonly Edge[]): readonly GraphNode[] =>
+    from.filter(isFollowed).flatMap((edge) => resolver.targets(edge));
+  const reached = new Set(targets(edges));
+  // A set is iterated in the order of insertion, and what is added meanwhile comes last: a queue.
+  for (const node of reached) addAll(reached, targets(node.edges));
+  return reached;
+}
+
 /** The links of a need from the outermost to the innermost. */
 export function chainOf(need: Need): readonly Link[] {
   const links: Link[] = [];
