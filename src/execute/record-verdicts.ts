@@ -5,6 +5,7 @@ import { NoSpaceError } from '../errors.ts';
 import type { Judgement } from '../gather/judge-pool.ts';
 import { writeRecord } from '../state/records.ts';
 import { type Environment, putRecord, unknownOrigin } from './environment.ts';
+import { restoreImage } from './restore-image.ts';
 
 /** How exactly the last use of an image that is not to be deleted is known; noting it more often wears disks out. */
 const USE_RESOLUTION_MS = 600_000;
@@ -57,8 +58,7 @@ export async function recordRescues(
 ): Promise<NoSpaceError | undefined> {
   return unlessFull(async () => {
     for (const rescue of rescues) {
-      const { volumeName, identity, provenance, tags } = rescue.record;
-      await putRecord(environment, rescue.record, { volumeName, identity, provenance, tags, status: 'active' });
+      await restoreImage({ record: rescue.record, isOffered: false }, environment);
       onRescued(rescue);
     }
   });
