@@ -3,7 +3,7 @@ import type { Identity } from '../core/identity.ts';
 import type { ImageRecord, ImageTraits, Provenance } from '../core/record.ts';
 import { InUseError, PoolkeeperError } from '../errors.ts';
 import { lookupVolume } from '../libvirt/volume.ts';
-import { type Environment, putRecord, type RecordChange } from './environment.ts';
+import { type Environment, putRecord, type RecordChange, unknownOrigin } from './environment.ts';
 import { makeDurable } from './make-durable.ts';
 import { offerImage } from './offer-image.ts';
 import { removeUnfinished } from './own-volume.ts';
@@ -68,8 +68,7 @@ export async function makeImage(
 }
 
 function originOf({ source }: ImageToMake, { program }: Environment): Provenance {
-  const nothing = { itemPath: undefined, sizeBytes: undefined, digest: undefined, signer: undefined };
-  return { ...nothing, source, broughtBy: program };
+  return { ...unknownOrigin(program), source };
 }
 
 /** Removes what an earlier attempt left. */

@@ -1,4 +1,5 @@
 import { encodeVolumeName, type Identity } from '../core/identity.ts';
+import { traitsOf } from '../core/image-summary.ts';
 import type { ImageRecord } from '../core/record.ts';
 import type { Permissions } from '../core/replacement.ts';
 import { FailureError } from '../errors.ts';
@@ -75,7 +76,8 @@ async function withCopy(
     throw new FailureError(`volume '${volumeName}' exists already`, { hint: 'wait a second, then run again' });
   const intent = await journal.begin({ kind: 'create', volumeName, identity });
   // While it may be all that there is of the content, it belongs to the image, and nothing else may be done to it.
-  const traits = { type: image.record.traits?.type ?? 'os', isPersistent: false, snapshotOf: image.volume.name };
+  const { type } = traitsOf(image.record);
+  const traits = { type, isPersistent: false, snapshotOf: image.volume.name };
   const draft = { volumeName, identity, provenance: unknownOrigin(program), tags: {}, traits };
   const record = await putRecord(environment, known, { ...draft, status: 'importing' });
   try {
