@@ -14,6 +14,7 @@ import type { CollectionPolicy } from '../core/retention.ts';
 import type { PoolVolume } from '../core/sweep-plan.ts';
 import { PoolkeeperError } from '../errors.ts';
 import { judgeSight } from '../gather/judge-pool.ts';
+import { findSeen } from '../gather/pool-nodes.ts';
 import { causeToStay } from '../gather/sweep-candidates.ts';
 import { readSourceMemory } from '../state/source-memory.ts';
 import { sourcesOf } from './collect-garbage.ts';
@@ -64,7 +65,7 @@ export function reduceCollection(
     judge: (only, names) => judgeSight(sight, { now, graceMs, minAgeMs }, { only, retired: names }).verdicts,
     causeOf: (name) => {
       const managed = view.managed.get(name);
-      const id = gathered.volumes.find(({ volume }) => volume.pool === view.pool.name && volume.name === name)?.node.id;
+      const id = findSeen(gathered.volumes, view.pool.name, name)?.node.id;
       return elsewhere.get(id ?? '') ?? (managed && causeToStay(managed, view));
     },
   });

@@ -4,6 +4,7 @@ import { overlaysOn, usersOf } from '../core/usage.ts';
 import { concerns } from '../core/use-graph.ts';
 import { IncompleteViewError, InUseError } from '../errors.ts';
 import { seePool } from '../gather/judge-pool.ts';
+import { findSeen } from '../gather/pool-nodes.ts';
 import type { FoundImage } from './find-image.ts';
 import { imageText } from './permit.ts';
 import type { Session } from './session.ts';
@@ -22,7 +23,7 @@ export interface ImageUse {
 export async function lookAtUse(session: Session, { volumeName }: FoundImage): Promise<ImageUse> {
   const { gathered } = await seePool(session);
   const { graph, volumes } = gathered;
-  const seen = volumes.find(({ volume }) => volume.pool === session.pool.name && volume.name === volumeName);
+  const seen = findSeen(volumes, session.pool.name, volumeName);
   if (seen === undefined) return { users: [], overlays: [], blindSpots: graph.blindSpots };
   return {
     users: (usersOf(graph).get(seen.node.id) ?? []).map(({ label }) => label),

@@ -3,7 +3,7 @@ import type { SweepPolicy, Verdict } from '../core/sweep-plan.ts';
 import { usersOf } from '../core/usage.ts';
 import { FailureError, InUseError } from '../errors.ts';
 import { type Judgement, judgeSight, type PoolSight, seePool } from '../gather/judge-pool.ts';
-import { nodeIdIn } from '../gather/pool-nodes.ts';
+import { findSeen } from '../gather/pool-nodes.ts';
 import { reasonText } from '../report/sweep-report.ts';
 import type { FoundImage } from './find-image.ts';
 import { imageText } from './permit.ts';
@@ -57,5 +57,5 @@ function causeToStay(image: FoundImage, sight: PoolSight): string {
 }
 
 function nodeIdOf({ volumeName }: FoundImage, { gathered, view }: PoolSight): string {
-  return nodeIdIn(gathered.volumes, view.pool.name, volumeName) ?? '';
+  return findSeen(gathered.volumes, view.pool.name, volumeName)?.node.id ?? '';
 }

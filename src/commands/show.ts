@@ -3,6 +3,7 @@ import { chainsTo } from '../core/chains.ts';
 import type { ImageSummary } from '../core/image-summary.ts';
 import { createResolver, type GraphNode, type UseGraph } from '../core/use-graph.ts';
 import { seePool } from '../gather/judge-pool.ts';
+import { findSeen } from '../gather/pool-nodes.ts';
 import { showImage, type ImageDetails } from '../report/show-report.ts';
 import type { Vocabulary } from '../report/image-report.ts';
 import { readTasks } from '../state/tasks.ts';
@@ -42,7 +43,7 @@ function detailsOf(image: FoundImage, images: readonly FoundImage[], facts: Summ
   const { volumeName } = image;
   const isSnapshot = ({ record }: FoundImage): boolean => record?.traits?.snapshotOf === volumeName;
   const [summary, ...snapshots] = summarizeImages([image, ...images.filter(isSnapshot)], facts);
-  const seen = gathered.volumes.find(({ volume }) => volume.pool === view.pool.name && volume.name === volumeName);
+  const seen = findSeen(gathered.volumes, view.pool.name, volumeName);
   return {
     summary: summary as ImageSummary,
     pool: view.pool.name,

@@ -6,7 +6,7 @@ import { PartialError } from '../errors.ts';
 import { verifyImage } from '../execute/verify-image.ts';
 import { seePool } from '../gather/judge-pool.ts';
 import { gatherPoolView } from '../gather/pool-view.ts';
-import { nodeIdIn } from '../gather/pool-nodes.ts';
+import { findSeen } from '../gather/pool-nodes.ts';
 import { listVolumeNames, lookupVolume } from '../libvirt/volume.ts';
 import { changedImages, showChanged, showVerified, type VerifyOutcome } from '../report/verify-report.ts';
 import { ensurePoolStateDirs } from '../state/paths.ts';
@@ -104,7 +104,7 @@ async function tellUsers(
   const { gathered } = await seePool(session);
   const users = usersOf(gathered.graph);
   for (const outcome of changed) {
-    const id = nodeIdIn(gathered.volumes, session.pool.name, outcome.volumeName);
+    const id = findSeen(gathered.volumes, session.pool.name, outcome.volumeName)?.node.id;
     showChanged(outcome, users.get(id ?? '') ?? [], session.reporter);
   }
 }

@@ -85,7 +85,7 @@ function missVolume({ name: pool }: StoragePool, name: string, cause: string, dr
   });
 }
 
-/** The node of a volume, by the name of its pool and its own. */
-export function nodeIdIn(volumes: readonly SeenVolume[], pool: string, name: string): string | undefined {
-  return volumes.find(({ volume }) => volume.pool === pool && volume.name === name)?.node.id;
+/** A volume with its node, by the name of its pool and its own. */
+export function findSeen(volumes: readonly SeenVolume[], pool: string, name: string): SeenVolume | undefined {
+  return volumes.find(({ volume }) => volume.pool === pool && volume.name === name);
 }

@@ -2,6 +2,7 @@ import type { Chain } from '../core/chains.ts';
 import { soleUseOf } from '../core/sole-use.ts';
 import { FailureError, IncompleteViewError, InUseError } from '../errors.ts';
 import { type PoolToJudge, seePool } from './judge-pool.ts';
+import { findSeen } from './pool-nodes.ts';
 import { isLocalUri } from './use-graph.ts';
 
 /** Which volume is to get another content. */
@@ -28,9 +29,7 @@ export async function assertSoleUse(target: PoolToJudge, change: ContentChange):
     });
   }
   const { gathered, elsewhere } = await seePool(target);
-  const node = gathered.volumes.find(
-    ({ volume }) => volume.pool === target.pool.name && volume.name === volumeName,
-  )?.node;
+  const node = findSeen(gathered.volumes, target.pool.name, volumeName)?.node;
   if (node === undefined) throw new InUseError(`cannot change image ${label}: its volume is gone`);
   const cause = elsewhere.get(node.id);
   if (cause !== undefined) throw inUse(label, [cause], `let only one storage pool show it`);
