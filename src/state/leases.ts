@@ -3,7 +3,7 @@ import { type HostMoment, type Lease, leaseState, LONGEST_LEASE_MS } from '../co
 import { FailureError, IntegrityError, PoolkeeperError } from '../errors.ts';
 import { readFileBounded, removeFileDurably, writeFileAtomic } from './atomic-file.ts';
 import { checkFormatVersion, integerField, type JsonObject, parseJsonObject, stringField } from './json-fields.ts';
-import { attempt, listDirectory } from './listing.ts';
+import { attempt, isJsonName, readEach } from './listing.ts';
 
 const FORMAT_VERSION = 1;
 const MAX_BYTES = 64 * 1024;
@@ -36,16 +36,13 @@ export function leasePath(dir: string, id: string): string {
  * @throws FailureError when the directory cannot be listed.
  */
 export async function readLeases(dir: string): Promise<Leases> {
-  const leases: Lease[] = [];
+  const { found, unreadable } = await readEach(dir, isJsonName, readLease);
   const damaged: DamagedLease[] = [];
-  for (const { name } of await listDirectory(dir)) {
-    if (name.startsWith('.') || !name.endsWith(SUFFIX)) continue;
+  for (const { name, error } of unreadable) {
     const path = join(dir, name);
-    const lease = await attempt(() => readLease(path, name.slice(0, -SUFFIX.length)));
-    if (lease instanceof PoolkeeperError) damaged.push({ path, volumeName: await guessVolume(path), error: lease });
-    else if (lease !== undefined) leases.push(lease);
+    damaged.push({ path, volumeName: await guessVolume(path), error });
   }
-  return { leases, damaged };
+  return { leases: found, damaged };
 }
 
 /**
@@ -67,11 +64,12 @@ export async function removeLease(dir: string, id: string): Promise<void> {
   await removeFileDurably(leasePath(dir, id));
 }
 
-async function readLease(path: string, id: string): Promise<Lease | undefined> {
+async function readLease(path: string, name: string): Promise<Lease | undefined> {
   const file = await readFileBounded(path, MAX_BYTES);
   if (file === undefined) return undefined;
   const lease = decodeLease(parseJsonObject(file.bytes, `lease '${path}'`));
-  if (lease.id !== id || !ID.test(id)) throw new IntegrityError(`lease '${path}' has another id than its name`);
+  if (lease.id + SUFFIX !== name || !ID.test(lease.id))
+    throw new IntegrityError(`lease '${path}' has another id than its name`);
   return lease;
 }
 

@@ -28,7 +28,7 @@ import {
   stringField,
   type JsonObject,
 } from './json-fields.ts';
-import { attempt, listDirectory, type UnreadableFile } from './listing.ts';
+import { attempt, isJsonName, listDirectory, type UnreadableFile } from './listing.ts';
 
 const FORMAT_VERSION = 1;
 const MAX_BYTES = 1024 * 1024;
@@ -53,7 +53,7 @@ export async function readRecords(dir: string): Promise<Records> {
   const records = new Map<string, ImageRecord>();
   const unreadable: UnreadableFile[] = [];
   for (const { name } of await listDirectory(dir)) {
-    if (name.startsWith('.') || !name.endsWith(SUFFIX)) continue;
+    if (!isJsonName(name)) continue;
     const record = await attempt(() => readRecord(dir, name));
     if (record instanceof PoolkeeperError) unreadable.push({ name, error: record });
     else if (record !== undefined && records.has(record.volumeName))

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunNote } from '../core/run-note.ts';
-import { PoolkeeperError } from '../errors.ts';
 import { readFileBounded, writeFileAtomic } from './atomic-file.ts';
 import {
   checkFormatVersion,
@@ -12,7 +11,7 @@ import {
   parseJsonObject,
   stringField,
 } from './json-fields.ts';
-import { attempt, listDirectory } from './listing.ts';
+import { readEach } from './listing.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 
 const FORMAT_VERSION = 1;
@@ -27,13 +26,8 @@ const FOLDER = 'runs';
  * @throws FailureError when the directory cannot be listed.
  */
 export async function readRunNotes(stateDir: string, pool: string): Promise<readonly RunNote[]> {
-  const dir = join(stateDir, FOLDER);
-  const notes: RunNote[] = [];
-  for (const { name } of await listDirectory(dir)) {
-    const note = name.endsWith('.json') ? await attempt(() => readNote(join(dir, name))) : undefined;
-    if (note !== undefined && !(note instanceof PoolkeeperError) && note.pool === pool) notes.push(note);
-  }
-  return notes;
+  const { found } = await readEach(join(stateDir, FOLDER), (name) => name.endsWith('.json'), readNote);
+  return found.filter((note) => note.pool === pool);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { IntegrityError, PoolkeeperError } from '../errors.ts';
+import { IntegrityError } from '../errors.ts';
 import { readFileBounded, writeFileAtomic } from './atomic-file.ts';
 import {
   checkFormatVersion,
@@ -11,7 +11,7 @@ import {
   stringListField,
   type JsonObject,
 } from './json-fields.ts';
-import { attempt, listDirectory } from './listing.ts';
+import { readEach } from './listing.ts';
 
 const FORMAT_VERSION = 1;
 const MAX_BYTES = 16 * 1024 * 1024;
@@ -52,12 +52,7 @@ export async function readSourceMemory(dir: string, url: string): Promise<Source
 
 /** What was last accepted from any source. A memory that cannot be used is left out: it says nothing. */
 export async function readSourceMemories(dir: string): Promise<readonly SourceMemory[]> {
-  const memories: SourceMemory[] = [];
-  for (const { name } of await listDirectory(dir)) {
-    const memory = MEMORY_NAME.test(name) ? await attempt(() => readMemory(join(dir, name))) : undefined;
-    if (memory !== undefined && !(memory instanceof PoolkeeperError)) memories.push(memory);
-  }
-  return memories;
+  return (await readEach(dir, (name) => MEMORY_NAME.test(name), readMemory)).found;
 }
 
 /** Remembers what was accepted from a source. @throws NoSpaceError, FailureError; the last memory is then still there. */

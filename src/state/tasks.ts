@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { abandoned, isOver, type Task, TASK_HISTORY_MS, TASK_KINDS, TASK_STATUSES } from '../core/task.ts';
-import { IntegrityError, PoolkeeperError } from '../errors.ts';
+import { IntegrityError } from '../errors.ts';
 import { readFileBounded, removeFileDurably, writeFileAtomic } from './atomic-file.ts';
 import { readHostMoment, readProcessStart } from './host-moment.ts';
 import {
@@ -16,7 +16,7 @@ import {
   parseJsonObject,
   stringField,
 } from './json-fields.ts';
-import { attempt, listDirectory, type UnreadableFile } from './listing.ts';
+import { isJsonName, listDirectory, readEach, type UnreadableFile } from './listing.ts';
 
 const FORMAT_VERSION = 1;
 const MAX_BYTES = 64 * 1024;
@@ -36,14 +36,9 @@ export interface Tasks {
  */
 export async function readTasks(dir: string): Promise<Tasks> {
   const { bootId } = await readHostMoment(0);
+  const { found, unreadable } = await readEach(dir, isJsonName, readTask);
   const tasks: Task[] = [];
-  const unreadable: UnreadableFile[] = [];
-  for (const { name } of await listDirectory(dir)) {
-    if (name.startsWith('.') || !name.endsWith(SUFFIX)) continue;
-    const task = await attempt(() => readTask(join(dir, name), name.slice(0, -SUFFIX.length)));
-    if (task instanceof PoolkeeperError) unreadable.push({ name, error: task });
-    else if (task !== undefined) tasks.push(await asItStands(task, bootId));
-  }
+  for (const task of found) tasks.push(await asItStands(task, bootId));
   return { tasks: tasks.toSorted((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1)), unreadable };
 }
 
@@ -70,11 +65,11 @@ async function asItStands(task: Task, bootId: string): Promise<Task> {
   return isAlive ? task : abandoned(task);
 }
 
-async function readTask(path: string, id: string): Promise<Task | undefined> {
+async function readTask(path: string, name: string): Promise<Task | undefined> {
   const file = await readFileBounded(path, MAX_BYTES);
   if (file === undefined) return undefined;
   const task = decodeTask(parseJsonObject(file.bytes, `task '${path}'`));
-  if (task.id !== id) throw new IntegrityError(`task '${path}' has another id than its name`);
+  if (task.id + SUFFIX !== name) throw new IntegrityError(`task '${path}' has another id than its name`);
   return task;
 }
 
