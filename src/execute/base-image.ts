@@ -2,7 +2,7 @@ import { formatBytes } from '../core/byte-size.ts';
 import type { StoredFormat } from '../core/import-form.ts';
 import { FailureError, UsageError } from '../errors.ts';
 import { volumesOf } from '../gather/image-edges.ts';
-import { parseQcow2Header, qcow2HeaderAreaBytes } from '../image-format/qcow2.ts';
+import { QCOW2_HEAD_BYTES, readQcow2Header } from '../image-format/qcow2.ts';
 import { detectFormat } from '../image-format/signature.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import type { Volume } from '../libvirt/volume.ts';
@@ -16,9 +16,6 @@ export interface BaseImage {
   readonly standsOnAnother: boolean;
 }
 
-/** All qcow2 headers begin within the first cluster, of which this is the smallest that is always enough to tell its size. */
-const HEAD_BYTES = 65_536;
-
 /**
  * Reads what an image is. Libvirt's own figures are as of a refresh, and for raw volumes the length of the file. What is
  * known to be raw stays raw, whatever a domain wrote into it: read as something else it could name files of the host.
@@ -27,8 +24,9 @@ const HEAD_BYTES = 65_536;
  */
 export async function readBaseImage(connection: Connection, volume: Volume, isKnownRaw: boolean): Promise<BaseImage> {
   const { pool, name } = volume;
-  const read = volumesOf(connection);
-  const head = await read({ pool, name }, 0n, HEAD_BYTES);
+  const readVolume = volumesOf(connection);
+  const read = (offset: bigint, length: number) => readVolume({ pool, name }, offset, length);
+  const head = await read(0n, QCOW2_HEAD_BYTES);
   const format = isKnownRaw ? 'raw' : detectFormat(head);
   if (format === 'raw') {
     return { volume, format, capacityBytes: volume.lengthBytes ?? volume.capacityBytes, standsOnAnother: false };
@@ -41,9 +39,7 @@ export async function readBaseImage(connection: Connection, volume: Volume, isKn
       },
     );
   }
-  const areaBytes = qcow2HeaderAreaBytes(head);
-  const area = areaBytes > head.length ? await read({ pool, name }, 0n, areaBytes) : head;
-  const { virtualSizeBytes, backingFile } = parseQcow2Header(area);
+  const { virtualSizeBytes, backingFile } = await readQcow2Header(head, { read });
   return { volume, format, capacityBytes: virtualSizeBytes, standsOnAnother: backingFile !== undefined };
 }
 

@@ -4,7 +4,7 @@ import type { GraphNode } from '../core/use-graph.ts';
 import { saysNoVolume } from '../core/sync-plan.ts';
 import { FailureError, IntegrityError } from '../errors.ts';
 import { openLocalImage } from '../image-format/local-file.ts';
-import { parseQcow2Header, qcow2HeaderAreaBytes } from '../image-format/qcow2.ts';
+import { readQcow2Header } from '../image-format/qcow2.ts';
 import type { PoolPatient } from './health.ts';
 import { type PoolView, volumeNameIn } from './pool-view.ts';
 
@@ -89,7 +89,7 @@ async function backingWithoutFormat(path: string): Promise<string | undefined> {
   try {
     await using image = await openLocalImage(path);
     const head = await image.read(0n, HEAD_BYTES);
-    const { backingFile, backingFormat } = parseQcow2Header(await image.read(0n, qcow2HeaderAreaBytes(head)));
+    const { backingFile, backingFormat } = await readQcow2Header(head, image);
     return backingFormat === undefined ? backingFile?.text : undefined;
   } catch (error) {
     if (error instanceof FailureError || error instanceof IntegrityError) return undefined;

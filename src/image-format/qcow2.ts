@@ -1,5 +1,6 @@
 import { IntegrityError } from '../errors.ts';
 import { decodeName, type HeaderName, viewOf } from './header-text.ts';
+import type { ImageReader } from './image.ts';
 
 /** The fields of a qcow2 header, version 2 or 3. Sizes and offsets are in bytes. */
 export interface Qcow2Header {
@@ -55,6 +56,19 @@ interface Extensions {
  */
 export function qcow2HeaderAreaBytes(head: Uint8Array): number {
   return 2 ** parseFixedFields(head).clusterBits;
+}
+
+/** All qcow2 headers begin within the first cluster, of which this is the smallest that is always enough to tell its size. */
+export const QCOW2_HEAD_BYTES = 65_536;
+
+/**
+ * The header of a qcow2 image of which the first bytes are there; more of it is read where they are not enough.
+ *
+ * @throws IntegrityError as `parseQcow2Header`; what `reader` throws.
+ */
+export async function readQcow2Header(head: Uint8Array, reader: Pick<ImageReader, 'read'>): Promise<Qcow2Header> {
+  const areaBytes = qcow2HeaderAreaBytes(head);
+  return parseQcow2Header(areaBytes > head.length ? await reader.read(0n, areaBytes) : head);
 }
 
 /**
