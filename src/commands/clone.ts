@@ -2,18 +2,17 @@ import type { Argv } from 'yargs';
 import { parseBytes } from '../core/byte-size.ts';
 import { LONGEST_LEASE_MS } from '../core/lease.ts';
 import type { ImageRecord } from '../core/record.ts';
-import { track } from '../core/track.ts';
 import { UsageError } from '../errors.ts';
 import { readBaseImage } from '../execute/base-image.ts';
 import { checkCloneName, createOverlay } from '../execute/create-overlay.ts';
 import { cloneFully, type FullClone } from '../execute/full-clone.ts';
-import { runTask } from '../execute/run-task.ts';
 import type { Volume } from '../libvirt/volume.ts';
 import { readRecords } from '../state/records.ts';
 import type { CommandContext } from './context.ts';
 import { anyOption, holdImage } from './hold-image.ts';
 import { type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { lookupUsablePool, openSession, type Session, withConnection } from './session.ts';
+import { runWatchedTask } from './watched-task.ts';
 
 interface CloneArguments extends PoolArguments {
   readonly words: readonly string[];
@@ -100,14 +99,9 @@ function copy(session: Session, job: Omit<FullClone, 'connection' | 'signal' | '
   const { clock, pid, signal } = context;
   const { volume } = job.base;
   const totalBytes = volume.lengthBytes ?? volume.capacityBytes;
-  const work = { label: `clone ${job.name}`, totalBytes };
-  return track(reporter.progress, work, ({ reach }) =>
-    runTask({ paths, clock, pid }, { kind: 'clone', volumeName: volume.name, totalBytes }, (progress) => {
-      const onProgress = (doneBytes: bigint): void => {
-        reach(doneBytes);
-        progress(doneBytes);
-      };
-      return cloneFully({ ...job, connection, signal, onProgress });
-    }),
+  const desk = { paths, clock, pid, progress: reporter.progress };
+  const task = { kind: 'clone', volumeName: volume.name, totalBytes } as const;
+  return runWatchedTask(desk, `clone ${job.name}`, task, (onProgress) =>
+    cloneFully({ ...job, connection, signal, onProgress }),
   );
 }

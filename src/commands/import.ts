@@ -5,10 +5,8 @@ import { parseDigest } from '../core/digest.ts';
 import { formatBytes } from '../core/byte-size.ts';
 import { encodeVolumeName, identityText } from '../core/identity.ts';
 import type { Digest } from '../core/record.ts';
-import { track } from '../core/track.ts';
 import { UsageError } from '../errors.ts';
 import { importImage, type ImportedImage } from '../execute/import-image.ts';
-import { runTask } from '../execute/run-task.ts';
 import { poolSpace, refreshPool } from '../libvirt/storage-pool.ts';
 import type { Fetcher } from '../core/ports.ts';
 import { type ImageSource, openFileSource, openRemoteSource, standardInputSource } from '../transfer/image-source.ts';
@@ -18,6 +16,7 @@ import type { Verb } from './options.ts';
 import { assertUnused, repairState } from './repair-state.ts';
 import { fetcherOf, type LockedSession, openSession, withConnection, withLock } from './session.ts';
 import { type Patience, patience, type PatienceArguments, patienceOptions } from './transfer-options.ts';
+import { runWatchedTask } from './watched-task.ts';
 
 interface ImportArguments extends NewImageArguments, PatienceArguments {
   readonly file: string;
@@ -106,18 +105,8 @@ async function bringIn(
   const stagingName = encodeVolumeName({ ...identity, version: `${identity.version}.staging` }, pool.type);
   const task = { kind: 'import', volumeName, identity, totalBytes: source.sizeBytes } as const;
   const job = { ...image, stagingName, source, digest, roomBytes };
-  const bar = {
-    label: `import ${image.name}`,
-    ...(source.sizeBytes !== undefined && { totalBytes: source.sizeBytes }),
-  };
-  const imported = await track(environment.progress, bar, ({ reach }) =>
-    runTask(environment, task, (progress) => {
-      const onProgress = (doneBytes: bigint): void => {
-        reach(doneBytes);
-        progress(doneBytes);
-      };
-      return importImage({ ...job, onProgress, assertUnused: (name) => assertUnused(session, name) }, environment);
-    }),
+  const imported = await runWatchedTask(environment, `import ${image.name}`, task, (onProgress) =>
+    importImage({ ...job, onProgress, assertUnused: (name) => assertUnused(session, name) }, environment),
   );
   report(session, imported);
 }
