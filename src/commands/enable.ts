@@ -1,34 +1,23 @@
-import type { Argv } from 'yargs';
 import { planUndo } from '../core/undo-plan.ts';
 import { ensureRecord } from '../execute/ensure-record.ts';
 import { restoreImage } from '../execute/restore-image.ts';
 import { withdrawImage } from '../execute/withdraw-image.ts';
 import type { Fields } from '../report/reporter.ts';
 import type { CommandContext } from './context.ts';
-import { findImage, type FoundImage } from './find-image.ts';
-import { type ImageArguments, imageOptions, withImages } from './image-command.ts';
+import type { FoundImage } from './find-image.ts';
+import { type ImageArguments, imageCommand } from './image-command.ts';
 import type { Verb } from './options.ts';
 import { imageText, permit } from './permit.ts';
 import type { LockedSession } from './session.ts';
 
 /** `enable IMAGE`: puts a disabled image back into circulation. */
 export function enableCommand(context: CommandContext): Verb<ImageArguments> {
-  return {
-    builder: (yargs) => imageOptions(yargs) as unknown as Argv<ImageArguments>,
-    handler: (options) =>
-      withImages(context, options, 'enable', (session, images) =>
-        enable(session, findImage(options.image, images), images),
-      ),
-  };
+  return imageCommand(context, 'enable', enable);
 }
 
 /** `disable IMAGE`: takes an image out of circulation and keeps it. */
 export function disableCommand(context: CommandContext): Verb<ImageArguments> {
-  return {
-    builder: (yargs) => imageOptions(yargs) as unknown as Argv<ImageArguments>,
-    handler: (options) =>
-      withImages(context, options, 'disable', (session, images) => disable(session, findImage(options.image, images))),
-  };
+  return imageCommand(context, 'disable', disable);
 }
 
 async function enable(session: LockedSession, image: FoundImage, images: readonly FoundImage[]): Promise<void> {

@@ -3,8 +3,8 @@ import { gatherPoolView } from '../gather/pool-view.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
 import { listVolumeNames } from '../libvirt/volume.ts';
 import type { CommandContext } from './context.ts';
-import { type FoundImage, imagesOf } from './find-image.ts';
-import { type PoolArguments, poolOptions } from './options.ts';
+import { findImage, type FoundImage, imagesOf } from './find-image.ts';
+import { type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
 import { fetcherOf, type LockedSession, openSession, type Session, withConnection, withLock } from './session.ts';
 
@@ -23,7 +23,7 @@ export function imageOptions<T>(yargs: Argv<T>) {
   });
 }
 
-/** Every image of the pool that has a volume, as they are now. */
+/** Every image of the pool, as they are now. */
 export async function readImages({ connection, pool, paths }: Session): Promise<readonly FoundImage[]> {
   return imagesOf(await gatherPoolView(pool, await listVolumeNames(connection, pool.name), paths));
 }
@@ -48,4 +48,19 @@ export async function withImages(
   } finally {
     await fetcher.close();
   }
+}
+
+/** A command that has no options but the image that it changes. */
+export function imageCommand(
+  context: CommandContext,
+  command: string,
+  change: (session: LockedSession, image: FoundImage, images: readonly FoundImage[]) => Promise<void>,
+): Verb<ImageArguments> {
+  return {
+    builder: (yargs) => imageOptions(yargs) as unknown as Argv<ImageArguments>,
+    handler: (options) =>
+      withImages(context, options, command, (session, images) =>
+        change(session, findImage(options.image, images), images),
+      ),
+  };
 }

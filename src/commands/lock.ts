@@ -7,7 +7,7 @@ import { ensureRecord } from '../execute/ensure-record.ts';
 import { writeRecord } from '../state/records.ts';
 import type { CommandContext } from './context.ts';
 import { findImage, type FoundImage } from './find-image.ts';
-import { imageOptions, type ImageArguments, withImages } from './image-command.ts';
+import { imageCommand, imageOptions, type ImageArguments, withImages } from './image-command.ts';
 import type { Verb } from './options.ts';
 import { permit } from './permit.ts';
 import type { LockedSession } from './session.ts';
@@ -35,11 +35,7 @@ export function lockCommand(context: CommandContext): Verb<LockArguments> {
 
 /** `unlock IMAGE`: takes the lock off again. */
 export function unlockCommand(context: CommandContext): Verb<ImageArguments> {
-  return {
-    builder: (yargs) => imageOptions(yargs) as unknown as Argv<ImageArguments>,
-    handler: (options) =>
-      withImages(context, options, 'unlock', (session, images) => unlock(session, findImage(options.image, images))),
-  };
+  return imageCommand(context, 'unlock', unlock);
 }
 
 function lockOptions<T>(yargs: Argv<T>) {

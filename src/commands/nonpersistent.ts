@@ -1,4 +1,3 @@
-import type { Argv } from 'yargs';
 import { identityText } from '../core/identity.ts';
 import { traitsOf } from '../core/image-summary.ts';
 import { isLocalImage } from '../core/local-image.ts';
@@ -10,8 +9,8 @@ import { restoreImage } from '../execute/restore-image.ts';
 import { verifyImage } from '../execute/verify-image.ts';
 import { lookupVolume, type Volume } from '../libvirt/volume.ts';
 import type { CommandContext } from './context.ts';
-import { findImage, type FoundImage } from './find-image.ts';
-import { type ImageArguments, imageOptions, withImages } from './image-command.ts';
+import type { FoundImage } from './find-image.ts';
+import { type ImageArguments, imageCommand } from './image-command.ts';
 import { assertSeen, inUse, lookAtUse } from './image-use.ts';
 import type { Verb } from './options.ts';
 import { imageText, permit } from './permit.ts';
@@ -19,13 +18,7 @@ import type { LockedSession } from './session.ts';
 
 /** `nonpersistent IMAGE`: makes it an image again on which many domains can stand. */
 export function nonpersistentCommand(context: CommandContext): Verb<ImageArguments> {
-  return {
-    builder: (yargs) => imageOptions(yargs) as unknown as Argv<ImageArguments>,
-    handler: (options) =>
-      withImages(context, options, 'nonpersistent', (session, images) =>
-        makeShared(session, findImage(options.image, images), images),
-      ),
-  };
+  return imageCommand(context, 'nonpersistent', makeShared);
 }
 
 /**

@@ -1,12 +1,11 @@
-import type { Argv } from 'yargs';
 import { traitsOf } from '../core/image-summary.ts';
 import { isOfferable } from '../core/undo-plan.ts';
 import { editImage } from '../execute/edit-image.ts';
 import { ensureRecord } from '../execute/ensure-record.ts';
 import { withdrawImage } from '../execute/withdraw-image.ts';
 import type { CommandContext } from './context.ts';
-import { findImage, type FoundImage } from './find-image.ts';
-import { type ImageArguments, imageOptions, withImages } from './image-command.ts';
+import type { FoundImage } from './find-image.ts';
+import { type ImageArguments, imageCommand } from './image-command.ts';
 import type { Verb } from './options.ts';
 import { imageText, permit } from './permit.ts';
 import { assertSeen, inUse, lookAtUse } from './image-use.ts';
@@ -14,13 +13,7 @@ import type { LockedSession } from './session.ts';
 
 /** `persistent IMAGE`: hands an image to the one domain that uses it, which may write to it from now on. */
 export function persistentCommand(context: CommandContext): Verb<ImageArguments> {
-  return {
-    builder: (yargs) => imageOptions(yargs) as unknown as Argv<ImageArguments>,
-    handler: (options) =>
-      withImages(context, options, 'persistent', (session, images) =>
-        makePersistent(session, findImage(options.image, images)),
-      ),
-  };
+  return imageCommand(context, 'persistent', makePersistent);
 }
 
 /**
