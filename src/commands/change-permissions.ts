@@ -1,4 +1,3 @@
-import type { Argv } from 'yargs';
 import { FailureError, UsageError } from '../errors.ts';
 import { changePermissions, type PermissionChange } from '../execute/file-permissions.ts';
 import { isLocalUri } from '../gather/use-graph.ts';
@@ -7,21 +6,17 @@ import { lookupVolume } from '../libvirt/volume.ts';
 import { lookupAccount } from '../state/accounts.ts';
 import type { CommandContext } from './context.ts';
 import { findImage } from './find-image.ts';
-import { withImages } from './image-command.ts';
-import { type PoolArguments, poolOptions, type Verb } from './options.ts';
+import { splitWords, withImages, type WordsArguments, wordsOptions } from './image-command.ts';
+import type { PoolArguments, Verb } from './options.ts';
 import { imageText, permit } from './permit.ts';
 
-interface PermissionArguments extends PoolArguments {
-  readonly words: readonly string[];
-}
-
 /** `chown IMAGE OWNER[:GROUP]`: changes to whom the volume of an image belongs. */
-export function chownCommand(context: CommandContext): Verb<PermissionArguments> {
+export function chownCommand(context: CommandContext): Verb<WordsArguments> {
   return permissionCommand(context, 'chown', toOwner);
 }
 
 /** `chmod IMAGE MODE`: changes who may read and write the volume of an image. */
-export function chmodCommand(context: CommandContext): Verb<PermissionArguments> {
+export function chmodCommand(context: CommandContext): Verb<WordsArguments> {
   return permissionCommand(context, 'chmod', toMode);
 }
 
@@ -29,28 +24,15 @@ function permissionCommand(
   context: CommandContext,
   command: 'chown' | 'chmod',
   parse: (text: string) => Promise<PermissionChange>,
-): Verb<PermissionArguments> {
+): Verb<WordsArguments> {
   const what = command === 'chown' ? 'OWNER[:GROUP]' : 'MODE';
   return {
-    builder: (yargs) => permissionOptions(yargs, command, what) as unknown as Argv<PermissionArguments>,
+    builder: (yargs) => wordsOptions(yargs, command, what),
     handler: async (options) => {
-      const words = options.words.slice(0, -1);
-      const text = options.words.at(-1) ?? '';
-      if (words.length === 0) throw new UsageError(`name an image, and ${what}`);
+      const [words, text] = splitWords(options, what);
       await change(context, options, { command, words, text, to: await parse(text) });
     },
   };
-}
-
-function permissionOptions<T>(yargs: Argv<T>, command: string, what: string) {
-  return poolOptions(yargs)
-    .usage(`$0 ${command} IMAGE ${what}`)
-    .positional('words', {
-      type: 'string',
-      array: true,
-      demandOption: true,
-      describe: `VOLUME, PRODUCT VERSION, or filters that match one image; then ${what}`,
-    });
 }
 
 interface Request {

@@ -8,15 +8,18 @@ import { editImage, type ImageEdit } from '../execute/edit-image.ts';
 import { ensureRecord } from '../execute/ensure-record.ts';
 import type { CommandContext } from './context.ts';
 import { findImage, type FoundImage, namesOf } from './find-image.ts';
-import { type ImageArguments, imageOptions, withImages } from './image-command.ts';
+import {
+  type ImageArguments,
+  imageOptions,
+  splitWords,
+  withImages,
+  type WordsArguments,
+  wordsOptions,
+} from './image-command.ts';
 import { checkTagName, parseTags } from './new-image.ts';
-import { type PoolArguments, poolOptions, type Verb } from './options.ts';
+import type { Verb } from './options.ts';
 import { imageText, permit } from './permit.ts';
 import type { LockedSession } from './session.ts';
-
-interface EditArguments extends PoolArguments {
-  readonly words: readonly string[];
-}
 
 interface UpdateArguments extends ImageArguments {
   readonly tag: readonly string[];
@@ -24,7 +27,7 @@ interface UpdateArguments extends ImageArguments {
 }
 
 /** `rename IMAGE NEW`: changes what people call an image; its volume keeps its name. */
-export function renameCommand(context: CommandContext): Verb<EditArguments> {
+export function renameCommand(context: CommandContext): Verb<WordsArguments> {
   return editCommand(context, 'rename', 'NEW', (record, name, { image, images }) => {
     checkLocalName(name);
     assertFree(name, image, images);
@@ -33,7 +36,7 @@ export function renameCommand(context: CommandContext): Verb<EditArguments> {
 }
 
 /** `chtype IMAGE TYPE`: changes what an image is for. */
-export function chtypeCommand(context: CommandContext): Verb<EditArguments> {
+export function chtypeCommand(context: CommandContext): Verb<WordsArguments> {
   return editCommand(context, 'chtype', 'TYPE', (record, text) => {
     const type = IMAGE_TYPES.find((known) => known === text);
     if (type === undefined) {
@@ -82,21 +85,12 @@ function editCommand(
   command: 'rename' | 'chtype',
   what: string,
   change: Change,
-): Verb<EditArguments> {
+): Verb<WordsArguments> {
   return {
-    builder: (yargs) =>
-      poolOptions(yargs)
-        .usage(`$0 ${command} IMAGE ${what}`)
-        .positional('words', {
-          type: 'string',
-          array: true,
-          demandOption: true,
-          describe: `VOLUME, PRODUCT VERSION, or filters that match one image; then ${what}`,
-        }) as unknown as Argv<EditArguments>,
+    builder: (yargs) => wordsOptions(yargs, command, what),
     handler: (options) =>
       withImages(context, options, command, async (session, images) => {
-        const [words, word = ''] = [options.words.slice(0, -1), options.words.at(-1)];
-        if (words.length === 0) throw new UsageError(`name an image, and ${what}`);
+        const [words, word] = splitWords(options, what);
         const image = findImage(words, images);
         permit(command, image);
         const verb = command === 'rename' ? 'renamed' : 'changed the type of';

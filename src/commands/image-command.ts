@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs';
+import { UsageError } from '../errors.ts';
 import { gatherPoolView } from '../gather/pool-view.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
 import { listVolumeNames } from '../libvirt/volume.ts';
@@ -21,6 +22,29 @@ export function imageOptions<T>(yargs: Argv<T>) {
     demandOption: true,
     describe: 'VOLUME, PRODUCT VERSION, or filters that match one image',
   });
+}
+
+/** The values that `wordsOptions` yields. */
+export interface WordsArguments extends PoolArguments {
+  readonly words: readonly string[];
+}
+
+/** Options of commands that change one image to what their last word says. */
+export function wordsOptions(yargs: Argv, command: string, what: string): Argv<WordsArguments> {
+  return poolOptions(yargs)
+    .usage(`$0 ${command} IMAGE ${what}`)
+    .positional('words', {
+      type: 'string',
+      array: true,
+      demandOption: true,
+      describe: `VOLUME, PRODUCT VERSION, or filters that match one image; then ${what}`,
+    }) as unknown as Argv<WordsArguments>;
+}
+
+/** The words that stand for the image, and the last one. @throws UsageError when there is but one. */
+export function splitWords({ words }: WordsArguments, what: string): readonly [readonly string[], string] {
+  if (words.length < 2) throw new UsageError(`name an image, and ${what}`);
+  return [words.slice(0, -1), words.at(-1) ?? ''];
 }
 
 /** Every image of the pool, as they are now. */
