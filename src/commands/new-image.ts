@@ -5,8 +5,7 @@ import { permissionIn } from '../core/image-commands.ts';
 import { checkLocalName, localIdentity, localName } from '../core/local-image.ts';
 import { IMAGE_TYPES, type ImageRecord, type ImageTraits, type ImageType } from '../core/record.ts';
 import { FailureError, UsageError } from '../errors.ts';
-import { gatherPoolView } from '../gather/pool-view.ts';
-import { listVolumeNames } from '../libvirt/volume.ts';
+import { readRecords } from '../state/records.ts';
 import { type PoolArguments, poolOptions } from './options.ts';
 import type { Session } from './session.ts';
 
@@ -71,9 +70,9 @@ export function checkNewImage({ name, tag, displayName }: NewImageArguments): vo
  * @throws FailureError when there is an image of that name.
  */
 export async function planNewImage(session: Session, options: NewImageArguments): Promise<NewImage> {
-  const { connection, pool, paths, context } = session;
+  const { pool, paths, context } = session;
   const { name, type, persistent, displayName } = options;
-  const { records } = await gatherPoolView(pool, await listVolumeNames(connection, pool.name), paths);
+  const { records } = await readRecords(paths.records);
   const known = [...records.values()].filter(({ identity }) => localName(identity) === name).filter(isThere);
   const record = known.find(({ status }) => permissionIn('import', status).kind === 'allowed');
   const taken = known.find((other) => other !== record);
