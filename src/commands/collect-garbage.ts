@@ -1,21 +1,22 @@
 import type { CollectionPolicy } from '../core/retention.ts';
+import type { ImageRecord } from '../core/record.ts';
 import type { SweepOutcome } from '../core/sweep-plan.ts';
 import { PartialError } from '../errors.ts';
-import { gatherPoolView } from '../gather/pool-view.ts';
 import { showRun, showTotals } from '../report/retention-report.ts';
+import { readRecords } from '../state/records.ts';
 import { goneByMemory } from './gone-products.ts';
 import type { LockedSession, Session } from './session.ts';
 import { collect, type Collection, countWaiting, doomedOf, planCollection } from './sweep-pool.ts';
 
 /** Plans a collection that no sync comes before: what its sources offer is known from the last one. */
 export async function planGarbage(session: Session, policy: CollectionPolicy): Promise<Collection> {
-  const isGone = await goneByMemory(session, await sourcesOf(session));
+  const { records } = await readRecords(session.paths.records);
+  const isGone = await goneByMemory(session, sourcesOf(records));
   return planCollection(session, { policy, isGone, isSpared: () => false, withdrawn: new Set() });
 }
 
-/** The sources that the pool's images came from, by address without credentials. */
-export async function sourcesOf({ pool, paths }: Session): Promise<ReadonlySet<string>> {
-  const { records } = await gatherPoolView(pool, [], paths);
+/** The sources that images came from, by address without credentials. */
+export function sourcesOf(records: ReadonlyMap<string, ImageRecord>): ReadonlySet<string> {
   return new Set([...records.values()].flatMap(({ provenance }) => provenance.source ?? []));
 }
 

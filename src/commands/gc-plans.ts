@@ -45,7 +45,7 @@ export async function premisesOf(session: Session, { sight }: Collection): Promi
   const managed = gathered.volumes.flatMap(({ volume }) =>
     volume.pool === view.pool.name && view.managed.has(volume.name) ? [volume] : [],
   );
-  const texts = premiseTexts(managed, gathered.graph, await acceptedSources(session));
+  const texts = premiseTexts(managed, gathered.graph, await acceptedSources(session, sourcesOf(view.records)));
   const { inventory, useGraph, sources } = texts;
   return { inventory: sha256(inventory), useGraph: sha256(useGraph), sources: sha256(sources) };
 }
@@ -77,11 +77,11 @@ function volumesOf({ sight: { gathered, view } }: Pick<Collection, 'sight'>): Re
 }
 
 /** A memory that cannot be read counts as none: whatever is read instead next time is a change. */
-async function acceptedSources(session: Session): Promise<readonly AcceptedSource[]> {
+async function acceptedSources({ paths }: Session, sources: ReadonlySet<string>): Promise<readonly AcceptedSource[]> {
   const accepted: AcceptedSource[] = [];
-  for (const source of await sourcesOf(session)) {
+  for (const source of sources) {
     try {
-      const memory = await readSourceMemory(session.paths.sources, source);
+      const memory = await readSourceMemory(paths.sources, source);
       if (memory !== undefined) accepted.push(memory);
     } catch (error) {
       if (!(error instanceof PoolkeeperError)) throw error;
