@@ -14,7 +14,7 @@ import { placeOf, premisesOf, reduceCollection } from './gc-plans.ts';
 import { dryRunOption, massRemovalOption, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
 import { fetcherOf, openSession, type Session, withConnection, withLock } from './session.ts';
-import type { Collection } from './sweep-pool.ts';
+import { type Collection, doomedOf } from './sweep-pool.ts';
 
 interface ApplyArguments extends PoolArguments {
   readonly plan: string;
@@ -72,11 +72,7 @@ async function dryRun(session: Session, plan: GcPlan): Promise<void> {
   const { collection, droppedCount } = await reduce(session, plan);
   for (const rescue of collection.rescued) showRescue(rescue, true, session.reporter);
   showRetirements(collection.retired, session.reporter);
-  showVerdicts(
-    collection.judgement.verdicts.filter(({ action }) => action === 'delete'),
-    session.reporter,
-    true,
-  );
+  showVerdicts(doomedOf(collection.judgement), session.reporter, true);
   showDryTotals(collection, session);
   finish(plan, droppedCount);
 }
