@@ -11,9 +11,9 @@ import { incompleteView, showSwept } from '../report/sweep-report.ts';
 import { readRecords } from '../state/records.ts';
 import type { CommandContext } from './context.ts';
 import { findImages, type FoundImage } from './find-image.ts';
-import { type ImageArguments, imageOptions, withImages } from './image-command.ts';
+import { withImages } from './image-command.ts';
 import { judgeDeletion, namedPolicy } from './judge-deletion.ts';
-import type { Verb } from './options.ts';
+import { type ImageArguments, imageOptions, type Verb } from './options.ts';
 import { imageText, permit } from './permit.ts';
 import type { LockedSession } from './session.ts';
 

@@ -8,16 +8,9 @@ import { editImage, type ImageEdit } from '../execute/edit-image.ts';
 import { ensureRecord } from '../execute/ensure-record.ts';
 import type { CommandContext } from './context.ts';
 import { findImage, type FoundImage, namesOf } from './find-image.ts';
-import {
-  type ImageArguments,
-  imageOptions,
-  splitWords,
-  withImages,
-  type WordsArguments,
-  wordsOptions,
-} from './image-command.ts';
+import { splitWords, withImages, type WordsArguments, wordsOptions } from './image-command.ts';
 import { checkTagName, parseTags } from './new-image.ts';
-import type { Verb } from './options.ts';
+import { type ImageArguments, imageOptions, type Verb } from './options.ts';
 import { imageText, permit } from './permit.ts';
 import type { LockedSession } from './session.ts';
 

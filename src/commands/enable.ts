@@ -5,8 +5,8 @@ import { withdrawImage } from '../execute/withdraw-image.ts';
 import type { Fields } from '../report/reporter.ts';
 import type { CommandContext } from './context.ts';
 import type { FoundImage } from './find-image.ts';
-import { type ImageArguments, imageCommand } from './image-command.ts';
-import type { Verb } from './options.ts';
+import { imageCommand } from './image-command.ts';
+import type { ImageArguments, Verb } from './options.ts';
 import { imageText, permit } from './permit.ts';
 import type { LockedSession } from './session.ts';
 

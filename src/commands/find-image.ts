@@ -5,7 +5,9 @@ import { localName } from '../core/local-image.ts';
 import { nearNames } from '../core/near-names.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { NoMatchError, UsageError } from '../errors.ts';
-import type { PoolView } from '../gather/pool-view.ts';
+import { gatherPoolView, type PoolView } from '../gather/pool-view.ts';
+import { listVolumeNames } from '../libvirt/volume.ts';
+import type { Session } from './session.ts';
 import { timedExpression } from './timed-expression.ts';
 
 /** An image of a pool that a command is about. */
@@ -19,6 +21,11 @@ export interface FoundImage {
   readonly isOffered: boolean;
   readonly hasVolume: boolean;
   readonly status: ImageStatus;
+}
+
+/** Every image of the pool, as they are now. */
+export async function readImages({ connection, pool, paths }: Session): Promise<readonly FoundImage[]> {
+  return imagesOf(await gatherPoolView(pool, await listVolumeNames(connection, pool.name), paths));
 }
 
 /** Every image of the pool: those that have a volume, and those of which only a record tells. */

@@ -1,28 +1,11 @@
 import type { Argv } from 'yargs';
 import { UsageError } from '../errors.ts';
-import { gatherPoolView } from '../gather/pool-view.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
-import { listVolumeNames } from '../libvirt/volume.ts';
 import type { CommandContext } from './context.ts';
-import { findImage, type FoundImage, imagesOf } from './find-image.ts';
-import { type PoolArguments, poolOptions, type Verb } from './options.ts';
+import { findImage, type FoundImage, readImages } from './find-image.ts';
+import { type ImageArguments, imageOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
-import { fetcherOf, type LockedSession, openSession, type Session, withConnection, withLock } from './session.ts';
-
-/** The values that `imageOptions` yields. */
-export interface ImageArguments extends PoolArguments {
-  readonly image: readonly string[];
-}
-
-/** Options of commands that change one image. */
-export function imageOptions<T>(yargs: Argv<T>) {
-  return poolOptions(yargs).positional('image', {
-    type: 'string',
-    array: true,
-    demandOption: true,
-    describe: 'VOLUME, PRODUCT VERSION, or filters that match one image',
-  });
-}
+import { fetcherOf, type LockedSession, openSession, withConnection, withLock } from './session.ts';
 
 /** The values that `wordsOptions` yields. */
 export interface WordsArguments extends PoolArguments {
@@ -45,11 +28,6 @@ export function wordsOptions(yargs: Argv, command: string, what: string): Argv<W
 export function splitWords({ words }: WordsArguments, what: string): readonly [readonly string[], string] {
   if (words.length < 2) throw new UsageError(`name an image, and ${what}`);
   return [words.slice(0, -1), words.at(-1) ?? ''];
-}
-
-/** Every image of the pool, as they are now. */
-export async function readImages({ connection, pool, paths }: Session): Promise<readonly FoundImage[]> {
-  return imagesOf(await gatherPoolView(pool, await listVolumeNames(connection, pool.name), paths));
 }
 
 /** Takes the pool's lock and reads what images there are. */

@@ -7,8 +7,8 @@ import { ensureRecord } from '../execute/ensure-record.ts';
 import { writeRecord } from '../state/records.ts';
 import type { CommandContext } from './context.ts';
 import { findImage, type FoundImage } from './find-image.ts';
-import { imageCommand, imageOptions, type ImageArguments, withImages } from './image-command.ts';
-import type { Verb } from './options.ts';
+import { imageCommand, withImages } from './image-command.ts';
+import { type ImageArguments, imageOptions, type Verb } from './options.ts';
 import { permit } from './permit.ts';
 import type { LockedSession } from './session.ts';
 

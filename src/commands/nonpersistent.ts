@@ -10,9 +10,9 @@ import { verifyImage } from '../execute/verify-image.ts';
 import { lookupVolume, type Volume } from '../libvirt/volume.ts';
 import type { CommandContext } from './context.ts';
 import type { FoundImage } from './find-image.ts';
-import { type ImageArguments, imageCommand } from './image-command.ts';
+import { imageCommand } from './image-command.ts';
 import { assertSeen, inUse, lookAtUse } from './image-use.ts';
-import type { Verb } from './options.ts';
+import type { ImageArguments, Verb } from './options.ts';
 import { imageText, permit } from './permit.ts';
 import type { LockedSession } from './session.ts';
 

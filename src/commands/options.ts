@@ -39,6 +39,16 @@ export function poolOptions<T>(yargs: Argv<T>) {
   });
 }
 
+/** Options of commands on one image. */
+export function imageOptions<T>(yargs: Argv<T>) {
+  return poolOptions(yargs).positional('image', {
+    type: 'string',
+    array: true,
+    demandOption: true,
+    describe: 'VOLUME, PRODUCT VERSION, or filters that match one image',
+  });
+}
+
 /** The option of commands that change something without a question. */
 export function dryRunOption<T>(yargs: Argv<T>) {
   return yargs.option('dry-run', {
@@ -92,4 +102,9 @@ export interface CommonArguments extends ConfiguredArguments {
 /** The values that `poolOptions` yields. */
 export interface PoolArguments extends CommonArguments {
   readonly pool: string;
+}
+
+/** The values that `imageOptions` yields. */
+export interface ImageArguments extends PoolArguments {
+  readonly image: readonly string[];
 }

@@ -2,8 +2,7 @@ import type { Argv } from 'yargs';
 import { chooseImage } from './choose-image.ts';
 import type { CommandContext } from './context.ts';
 import { anyOption } from './hold-image.ts';
-import { type ImageArguments, imageOptions } from './image-command.ts';
-import type { Verb } from './options.ts';
+import { type ImageArguments, imageOptions, type Verb } from './options.ts';
 import { openSession, withConnection } from './session.ts';
 
 interface PathArguments extends ImageArguments {

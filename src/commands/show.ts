@@ -9,10 +9,9 @@ import type { Vocabulary } from '../report/image-report.ts';
 import { readTasks } from '../state/tasks.ts';
 import type { CommandContext } from './context.ts';
 import { findImage, type FoundImage, imagesOf } from './find-image.ts';
-import { type ImageArguments, imageOptions } from './image-command.ts';
 import { summarizeImages, type SummaryFacts } from './image-summaries.ts';
 import { statesOption } from './list.ts';
-import type { Verb } from './options.ts';
+import { type ImageArguments, imageOptions, type Verb } from './options.ts';
 import { openSession, type Session, withConnection } from './session.ts';
 
 interface ShowArguments extends ImageArguments {

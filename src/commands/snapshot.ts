@@ -1,8 +1,8 @@
 import type { Argv, CommandModule } from 'yargs';
 import { showSnapshots } from '../report/snapshot-report.ts';
 import type { CommandContext } from './context.ts';
-import type { FoundImage } from './find-image.ts';
-import { readImages, withImages } from './image-command.ts';
+import { type FoundImage, readImages } from './find-image.ts';
+import { withImages } from './image-command.ts';
 import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { permitted, readSnapshots } from './persistent-image.ts';
 import { type LockedSession, openSession, withConnection } from './session.ts';
