@@ -5,13 +5,12 @@ import { planVerification } from '../core/verify-plan.ts';
 import { PartialError } from '../errors.ts';
 import { verifyImage } from '../execute/verify-image.ts';
 import { seePool } from '../gather/judge-pool.ts';
-import { gatherPoolView } from '../gather/pool-view.ts';
 import { findSeen } from '../gather/pool-nodes.ts';
-import { listVolumeNames, lookupVolume } from '../libvirt/volume.ts';
+import { lookupVolume } from '../libvirt/volume.ts';
 import { changedImages, showChanged, showVerified, type VerifyOutcome } from '../report/verify-report.ts';
 import { ensurePoolStateDirs } from '../state/paths.ts';
 import type { CommandContext } from './context.ts';
-import { findImages, type FoundImage, imagesOf } from './find-image.ts';
+import { findImages, type FoundImage, readImages } from './find-image.ts';
 import { type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { permit } from './permit.ts';
 import { openSession, type Session, withConnection } from './session.ts';
@@ -71,8 +70,7 @@ async function chooseImages(
   session: Session,
   { image: words = [], all }: VerifyArguments,
 ): Promise<readonly FoundImage[]> {
-  const { connection, pool, paths } = session;
-  const images = imagesOf(await gatherPoolView(pool, await listVolumeNames(connection, pool.name), paths));
+  const images = await readImages(session);
   if (words.length === 0) return images.filter((image) => (all ? isComplete(image) : image.isOffered));
   const chosen = findImages(words, images);
   for (const image of chosen) permit('verify', image);
