@@ -13,7 +13,7 @@ import type { CommandContext } from './context.ts';
 import { placeOf, premisesOf, reduceCollection } from './gc-plans.ts';
 import { dryRunOption, massRemovalOption, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
-import { fetcherOf, openSession, type Session, withConnection, withLock } from './session.ts';
+import { type Session, withLock, withSession } from './session.ts';
 import { type Collection, doomedOf } from './sweep-pool.ts';
 
 interface ApplyArguments extends PoolArguments {
@@ -45,27 +45,21 @@ function applyOptions(yargs: Argv): Argv {
 async function runApply(context: CommandContext, options: ApplyArguments): Promise<void> {
   const maxAgeMs = parseDuration(options.maxAge, '--max-age');
   const plan = await readPlan(resolve(context.cwd, options.plan));
-  const fetcher = fetcherOf(context);
-  try {
-    await withConnection(options, async (connection) => {
-      const session = await openSession(context, options, connection);
-      assertApplicable(plan, placeOf(session), { now: context.clock.now(), maxAgeMs });
-      if (options.dryRun) return dryRun(session, plan);
-      await withLock(session, { command: 'apply', fetcher }, async (locked) => {
-        await refreshPool(connection, session.pool.name);
-        await repairState(locked);
-        const { collection, droppedCount } = await reduce(locked, plan);
-        const { policy } = plan;
-        const outcomes = await collectGarbage(locked, collection, {
-          policy,
-          allowMassRemoval: options.allowMassRemoval,
-        });
-        finish(plan, droppedCount + outcomes.filter(({ result }) => result === 'spared').length);
+  await withSession(context, options, async (session, fetcher) => {
+    assertApplicable(plan, placeOf(session), { now: context.clock.now(), maxAgeMs });
+    if (options.dryRun) return dryRun(session, plan);
+    await withLock(session, { command: 'apply', fetcher }, async (locked) => {
+      await refreshPool(session.connection, session.pool.name);
+      await repairState(locked);
+      const { collection, droppedCount } = await reduce(locked, plan);
+      const { policy } = plan;
+      const outcomes = await collectGarbage(locked, collection, {
+        policy,
+        allowMassRemoval: options.allowMassRemoval,
       });
+      finish(plan, droppedCount + outcomes.filter(({ result }) => result === 'spared').length);
     });
-  } finally {
-    await fetcher.close();
-  }
+  });
 }
 
 async function dryRun(session: Session, plan: GcPlan): Promise<void> {

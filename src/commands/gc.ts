@@ -15,7 +15,7 @@ import { type MetricsArguments, metricsOption, observeRun } from './observe-run.
 import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
 import { collectionPolicy, type RetentionArguments, retentionOptions } from './retention-options.ts';
-import { fetcherOf, type LockedSession, openSession, type Session, withConnection, withLock } from './session.ts';
+import { type LockedSession, type Session, withLock, withSession } from './session.ts';
 import { showLeftAlone } from './sync-round.ts';
 import { type Collection, doomedOf } from './sweep-pool.ts';
 
@@ -47,16 +47,10 @@ function gcOptions<T>(yargs: Argv<T>) {
 async function runGc(context: CommandContext, options: GcArguments): Promise<void> {
   const policy = collectionPolicy(options);
   if (options.out === '') throw new UsageError('--out needs the name of a file');
-  const fetcher = fetcherOf(context);
-  try {
-    await withConnection(options, async (connection) => {
-      const session = await openSession(context, options, connection);
-      if (options.dryRun || options.out !== undefined) return dryRun(session, policy, options.out);
-      await withLock(session, { command: 'gc', fetcher }, (locked) => gc(locked, policy, options));
-    });
-  } finally {
-    await fetcher.close();
-  }
+  await withSession(context, options, async (session, fetcher) => {
+    if (options.dryRun || options.out !== undefined) return dryRun(session, policy, options.out);
+    await withLock(session, { command: 'gc', fetcher }, (locked) => gc(locked, policy, options));
+  });
 }
 
 async function dryRun(session: Session, policy: CollectionPolicy, out: string | undefined): Promise<void> {

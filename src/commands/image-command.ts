@@ -5,7 +5,7 @@ import type { CommandContext } from './context.ts';
 import { findImage, type FoundImage, readImages } from './find-image.ts';
 import { type ImageArguments, imageOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
-import { fetcherOf, type LockedSession, openSession, withConnection, withLock } from './session.ts';
+import { type LockedSession, withLock, withSession } from './session.ts';
 
 /** The values that `wordsOptions` yields. */
 export interface WordsArguments extends PoolArguments {
@@ -37,19 +37,13 @@ export async function withImages(
   command: string,
   use: (session: LockedSession, images: readonly FoundImage[]) => Promise<void>,
 ): Promise<void> {
-  const fetcher = fetcherOf(context);
-  try {
-    await withConnection(options, async (connection) => {
-      const session = await openSession(context, options, connection);
-      await withLock(session, { command, fetcher }, async (locked) => {
-        await refreshPool(connection, session.pool.name);
-        await repairState(locked);
-        await use(locked, await readImages(session));
-      });
-    });
-  } finally {
-    await fetcher.close();
-  }
+  await withSession(context, options, (session, fetcher) =>
+    withLock(session, { command, fetcher }, async (locked) => {
+      await refreshPool(session.connection, session.pool.name);
+      await repairState(locked);
+      await use(locked, await readImages(session));
+    }),
+  );
 }
 
 /** A command that has no options but the image that it changes. */

@@ -14,7 +14,7 @@ import { type CommandContext, STANDARD_INPUT } from './context.ts';
 import { checkNewImage, type NewImageArguments, newImageOptions, planNewImage } from './new-image.ts';
 import type { Verb } from './options.ts';
 import { assertUnused, repairState } from './repair-state.ts';
-import { fetcherOf, type LockedSession, openSession, withConnection, withLock } from './session.ts';
+import { type LockedSession, withLock, withSession } from './session.ts';
 import { type Patience, patience, type PatienceArguments, patienceOptions } from './transfer-options.ts';
 import { runWatchedTask } from './watched-task.ts';
 
@@ -50,10 +50,10 @@ async function runImport(context: CommandContext, options: ImportArguments): Pro
   checkNewImage(options);
   const policy = patience(options);
   const digest = options.digest === undefined ? undefined : parseDigest(options.digest);
-  const fetcher = fetcherOf(context, policy);
-  try {
-    await withConnection(options, async (connection) => {
-      const session = await openSession(context, options, connection);
+  await withSession(
+    context,
+    options,
+    async (session, fetcher) => {
       const source = await openSource({ options, digest, policy, fetcher }, context);
       try {
         await withLock(session, { command: 'import', fetcher }, (locked) =>
@@ -62,10 +62,9 @@ async function runImport(context: CommandContext, options: ImportArguments): Pro
       } finally {
         await source.close();
       }
-    });
-  } finally {
-    await fetcher.close();
-  }
+    },
+    policy,
+  );
 }
 
 interface ImportRequest {

@@ -18,7 +18,7 @@ import { readRecords } from '../state/records.ts';
 import type { CommandContext } from './context.ts';
 import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
-import { fetcherOf, type LockedSession, openSession, type Session, withConnection, withLock } from './session.ts';
+import { type LockedSession, type Session, withLock, withSession } from './session.ts';
 
 interface PurgeArguments extends PoolArguments {
   readonly dryRun: boolean;
@@ -43,21 +43,15 @@ function purgeOptions(yargs: Argv): Argv {
 }
 
 async function runPurge(context: CommandContext, options: PurgeArguments): Promise<void> {
-  const fetcher = fetcherOf(context);
-  try {
-    await withConnection(options, async (connection) => {
-      const session = await openSession(context, options, connection);
-      if (options.dryRun) {
-        const { verdicts } = await judge(session);
-        warnOfForce(verdicts, options, session.reporter);
-        showVerdicts(toDelete(verdicts, options), session.reporter, true);
-        return;
-      }
-      await withLock(session, { command: 'purge', fetcher }, (locked) => purge(locked, options));
-    });
-  } finally {
-    await fetcher.close();
-  }
+  await withSession(context, options, async (session, fetcher) => {
+    if (options.dryRun) {
+      const { verdicts } = await judge(session);
+      warnOfForce(verdicts, options, session.reporter);
+      showVerdicts(toDelete(verdicts, options), session.reporter, true);
+      return;
+    }
+    await withLock(session, { command: 'purge', fetcher }, (locked) => purge(locked, options));
+  });
 }
 
 /**

@@ -58,7 +58,9 @@ export function cacheDirOf({ env, uid }: CommandContext, { cacheDir }: Pick<Comm
   return cacheDir ?? defaultCacheDir(env, uid);
 }
 
-export function fetcherOf(context: CommandContext, patience: Pick<FetcherOptions, 'retries' | 'stallTimeoutMs'> = {}) {
+type Patience = Pick<FetcherOptions, 'retries' | 'stallTimeoutMs'>;
+
+export function fetcherOf(context: CommandContext, patience: Patience = {}) {
   return createFetcher({ userAgent: `poolkeeper/${context.version}`, environment: context.env, ...patience });
 }
 
@@ -101,6 +103,21 @@ export async function openSession(
     ownPid: context.pid,
     readClaims: claimsOf(context, options),
   };
+}
+
+/** Opens the session of a command, and something to fetch by, for the time of `use`. */
+export async function withSession(
+  context: CommandContext,
+  options: PoolArguments,
+  use: (session: Session, fetcher: Fetcher) => Promise<void>,
+  patience: Patience = {},
+): Promise<void> {
+  const fetcher = fetcherOf(context, patience);
+  try {
+    await withConnection(options, async (connection) => use(await openSession(context, options, connection), fetcher));
+  } finally {
+    await fetcher.close();
+  }
 }
 
 /** Reads what keeps volumes of any pool by way of poolkeeper's own state. */
