@@ -3,7 +3,7 @@ import { encodeMetadataName } from '../core/identity.ts';
 import { type HelpOption, type HelpPage, parseHelp } from '../report/parse-help.ts';
 import type { CommandContext } from './context.ts';
 import { type KnownImages, readKnownImages } from './known-images.ts';
-import { stateDirOf } from './session.ts';
+import { stateDirOf } from './places.ts';
 
 /** Something that may stand there, with what it means. */
 interface Candidate {

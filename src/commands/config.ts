@@ -9,7 +9,8 @@ import { resolveSource } from '../simplestreams/source.ts';
 import { findConfiguration, mistakeError, soundConfiguration } from './configuration.ts';
 import type { CommandContext } from './context.ts';
 import type { CommonArguments, Verb } from './options.ts';
-import { cacheDirOf, reporterOf, stateDirOf } from './session.ts';
+import { cacheDirOf, stateDirOf } from './places.ts';
+import { reporterOf } from './session.ts';
 
 interface CheckArguments extends CommonArguments {
   readonly file: string | undefined;

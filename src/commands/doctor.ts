@@ -17,7 +17,8 @@ import { configure } from './configuration.ts';
 import type { CommandContext } from './context.ts';
 import { type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { UBUNTU_KEYRING } from './source-keyring.ts';
-import { cacheDirOf, keyringPathOf, openSession, reporterOf, stateDirOf, withConnection } from './session.ts';
+import { cacheDirOf, keyringPathOf, stateDirOf } from './places.ts';
+import { openSession, reporterOf, withConnection } from './session.ts';
 
 interface DoctorArguments extends PoolArguments {
   readonly network: boolean;

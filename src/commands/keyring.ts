@@ -7,7 +7,8 @@ import { extractKey, type KeySummary, listKeys, PINNED_KEYS } from '../simplestr
 import { readFileBounded, writeFileAtomic } from '../state/atomic-file.ts';
 import { ensurePrivateDir } from '../state/private-dir.ts';
 import type { CommandContext } from './context.ts';
-import { fetcherOf, keyringPathOf, rejectKeyring, reporterOf } from './session.ts';
+import { keyringPathOf } from './places.ts';
+import { fetcherOf, rejectKeyring, reporterOf } from './session.ts';
 import type { CommonArguments, Verb } from './options.ts';
 
 interface AddArguments extends CommonArguments {

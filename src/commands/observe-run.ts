@@ -7,7 +7,8 @@ import { readRunNotes, writeRunNote } from '../state/run-notes.ts';
 import type { CommandContext } from './context.ts';
 import type { PoolArguments } from './options.ts';
 import { collectionPolicy, type RetentionArguments } from './retention-options.ts';
-import { openSession, reporterOf, stateDirOf, withConnection } from './session.ts';
+import { stateDirOf } from './places.ts';
+import { openSession, reporterOf, withConnection } from './session.ts';
 
 /** The values that `metricsOption` yields. */
 export interface MetricsArguments {

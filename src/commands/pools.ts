@@ -4,7 +4,7 @@ import type { StoragePool } from '../libvirt/storage-pool.ts';
 import { type PoolStatePaths, poolStatePaths } from '../state/paths.ts';
 import type { CommandContext } from './context.ts';
 import type { CommonArguments } from './options.ts';
-import { stateDirOf } from './session.ts';
+import { stateDirOf } from './places.ts';
 
 /** The pool of a name, of whatever type. @throws LibvirtError when there is none, or when it is not active. */
 export function activePool(pools: readonly StoragePool[], name: string): StoragePool {

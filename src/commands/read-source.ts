@@ -8,7 +8,7 @@ import { type DiskDocumentCache, openDocumentCache } from '../state/document-cac
 import type { ChosenSource } from './choose-sources.ts';
 import { assertFresh } from './document-age.ts';
 import { readUnlessKnown, type SourceRequest } from './known-source.ts';
-import { cacheDirOf } from './session.ts';
+import { cacheDirOf } from './places.ts';
 import { assertNotRolledBack } from './source-acceptance.ts';
 import { findKeyring, type KeyringFile, openNamed } from './source-keyring.ts';
 import type { ReadSource, SourceReader } from './source-reader.ts';

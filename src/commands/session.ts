@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import type { Claims } from '../core/claim.ts';
 import type { Fetcher } from '../core/ports.ts';
 import { IntegrityError, LibvirtError, TrustError } from '../errors.ts';
@@ -17,18 +16,13 @@ import { type Journal, openJournal } from '../state/journal.ts';
 import { acquireLock } from '../state/lock.ts';
 import { removeMetadataStaging } from '../state/metadata-files.ts';
 import { assertOwnMetadata, claimMetadata } from '../state/metadata-owner.ts';
-import {
-  defaultCacheDir,
-  defaultStateDir,
-  ensurePoolStateDirs,
-  type PoolStatePaths,
-  poolStatePaths,
-} from '../state/paths.ts';
+import { ensurePoolStateDirs, type PoolStatePaths, poolStatePaths } from '../state/paths.ts';
 import { setAside } from '../state/set-aside.ts';
 import { pruneTasks } from '../state/tasks.ts';
 import { createFetcher, type FetcherOptions } from '../transfer/fetcher.ts';
 import type { CommandContext } from './context.ts';
 import type { CommonArguments, PoolArguments } from './options.ts';
+import { stateDirOf } from './places.ts';
 
 /** Kinds of pools whose volumes can be created and filled as plain files. */
 export const USABLE_POOLS: ReadonlySet<string> = new Set(['dir', 'fs', 'netfs']);
@@ -48,14 +42,6 @@ export interface LockedSession extends Session {
 
 export function reporterOf(context: CommandContext, options: CommonArguments): Reporter {
   return createReporter({ ...context, ...options });
-}
-
-export function stateDirOf({ env, uid }: CommandContext, { stateDir }: Pick<CommonArguments, 'stateDir'>): string {
-  return stateDir ?? defaultStateDir(env, uid);
-}
-
-export function cacheDirOf({ env, uid }: CommandContext, { cacheDir }: Pick<CommonArguments, 'cacheDir'>): string {
-  return cacheDir ?? defaultCacheDir(env, uid);
 }
 
 type Patience = Pick<FetcherOptions, 'retries' | 'stallTimeoutMs'>;
@@ -220,9 +206,4 @@ export function rejectKeyring(path: string): (cause: unknown) => never {
     if (!(cause instanceof TrustError)) throw cause;
     throw new TrustError(`cannot use '${path}'`, { cause, ...(cause.hint !== undefined && { hint: cause.hint }) });
   };
-}
-
-/** Where keys that the administrator added are kept. */
-export function keyringPathOf(context: CommandContext, options: Pick<CommonArguments, 'stateDir'>): string {
-  return join(stateDirOf(context, options), 'keyring.asc');
 }

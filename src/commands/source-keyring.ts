@@ -3,7 +3,8 @@ import { type Keyring, openKeyring, PINNED_KEYS } from '../simplestreams/keyring
 import { readFileBounded } from '../state/atomic-file.ts';
 import type { ChosenSource } from './choose-sources.ts';
 import type { SourceReader } from './source-reader.ts';
-import { keyringPathOf, rejectKeyring } from './session.ts';
+import { keyringPathOf } from './places.ts';
+import { rejectKeyring } from './session.ts';
 
 /** A keyring that was not looked into yet. */
 export interface KeyringFile {
