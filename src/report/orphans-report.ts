@@ -2,6 +2,7 @@ import { formatBytes } from '../core/byte-size.ts';
 import { formatDuration } from '../core/duration.ts';
 import { type Identity, identityText } from '../core/identity.ts';
 import type { PoolVolume } from '../core/sweep-plan.ts';
+import { printableLine } from './printable.ts';
 import type { Fields, Reporter } from './reporter.ts';
 
 /** A volume that nothing needs, as far as can be seen. */
@@ -31,7 +32,8 @@ export function showOrphans(orphans: readonly Orphan[], reporter: Reporter): voi
     if (members.length === 0) continue;
     const title = `${heading(members.length)}\n${'Pool:'.padEnd(width)}  Volume:`;
     reporter.data(title, 'orphans', { state, count: members.length });
-    for (const orphan of members) reporter.data(oneLine(orphanText(orphan, width)), 'orphan', orphanFields(orphan));
+    for (const orphan of members)
+      reporter.data(printableLine(orphanText(orphan, width)), 'orphan', orphanFields(orphan));
   }
   const freedBytes = orphans.filter(isDeletable).reduce((sum, { volume }) => sum + volume.allocationBytes, 0n);
   if (orphans.some(({ state }) => state === 'orphaned')) {
@@ -83,9 +85,4 @@ function orphanFields(orphan: Orphan): Fields {
 
 function poolText({ volume, poolUuid }: Orphan): string {
   return `${volume.pool} (${poolUuid})`;
-}
-
-/** A name with a line break in it must not look like a line of ours. */
-function oneLine(text: string): string {
-  return text.replaceAll('\n', '\\x0a');
 }

@@ -5,6 +5,7 @@ import type { BlindSpot } from '../core/reference.ts';
 import type { ImageRecord } from '../core/record.ts';
 import type { PoolVolume, Wait } from '../core/sweep-plan.ts';
 import type { GraphNode } from '../core/use-graph.ts';
+import { printableLine } from './printable.ts';
 import type { Fields, Reporter } from './reporter.ts';
 
 /** A volume or file, and what is known of its use. */
@@ -124,9 +125,8 @@ function blindSpotLines({ what, cause, remedy }: BlindSpot): readonly string[] {
   return [`could not see ${what}`, `  because ${cause}`, `  remedy: ${remedy}`];
 }
 
-/** A name with a line break in it must not look like a line of ours. */
 function linesOf(lines: readonly string[]): string {
-  return lines.map((line) => line.replaceAll('\n', '\\x0a')).join('\n');
+  return lines.map(printableLine).join('\n');
 }
 
 function count(number: number, noun: string): string {
