@@ -1,6 +1,7 @@
 import { formatBytes } from '../core/byte-size.ts';
 import { formatDuration } from '../core/duration.ts';
 import { displayNameOf, type ImageSummary, originOf, traitsOf, usageOf } from '../core/image-summary.ts';
+import { isoTime } from './iso-time.ts';
 import type { Fields, Reporter } from './reporter.ts';
 import type { Style } from './surface.ts';
 import { type Column, showTable } from './table.ts';
@@ -89,8 +90,4 @@ export function imageFields(image: ImageSummary): Fields {
     created_at: isoTime(image.createdAt),
     source: originOf(image),
   };
-}
-
-function isoTime(milliseconds: number | undefined): string | undefined {
-  return milliseconds === undefined ? undefined : new Date(milliseconds).toISOString();
 }

@@ -1,5 +1,6 @@
 import { decodeVolumeName, identityText } from '../core/identity.ts';
 import type { Lease } from '../core/lease.ts';
+import { isoTime } from './iso-time.ts';
 import type { Fields, Reporter } from './reporter.ts';
 import { type Column, showTable } from './table.ts';
 
@@ -44,8 +45,4 @@ export function showEnded({ id, command }: Lease, reporter: Reporter): void {
 function imageText(volumeName: string): string {
   const identity = decodeVolumeName(volumeName);
   return identity === undefined ? volumeName : identityText(identity);
-}
-
-function isoTime(milliseconds: number): string {
-  return new Date(milliseconds).toISOString();
 }

@@ -2,6 +2,7 @@ import { formatBytes } from '../core/byte-size.ts';
 import { formatDuration } from '../core/duration.ts';
 import { type Identity, identityText } from '../core/identity.ts';
 import type { PoolVolume } from '../core/sweep-plan.ts';
+import { isoTime } from './iso-time.ts';
 import { printableLine } from './printable.ts';
 import type { Fields, Reporter } from './reporter.ts';
 
@@ -75,7 +76,7 @@ function orphanFields(orphan: Orphan): Fields {
     format: volume.format,
     capacity_bytes: volume.capacityBytes,
     allocation_bytes: volume.allocationBytes,
-    modified_at: volume.modifiedAtMs === undefined ? undefined : new Date(volume.modifiedAtMs).toISOString(),
+    modified_at: isoTime(volume.modifiedAtMs),
     age_seconds: ageMs === undefined ? undefined : Math.floor(ageMs / 1000),
     state,
     never_deleted: lasting,

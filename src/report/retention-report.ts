@@ -2,6 +2,7 @@ import { formatBytes } from '../core/byte-size.ts';
 import { identityText } from '../core/identity.ts';
 import type { CandidateReason, RetainReason, RetentionVerdict } from '../core/retention.ts';
 import type { Rescue } from '../core/undo-plan.ts';
+import { isoTime } from './iso-time.ts';
 import type { Fields, Reporter } from './reporter.ts';
 import { reasonFields, reasonText } from './sweep-report.ts';
 
@@ -34,7 +35,7 @@ export function showRetention(verdicts: readonly RetentionVerdict[], reporter: R
   for (const verdict of verdicts) {
     if (verdict.action === 'candidate') continue;
     const { image, eligibleAt } = verdict;
-    const time = eligibleAt === undefined ? '' : `, eligible at ${new Date(eligibleAt).toISOString()}`;
+    const time = eligibleAt === undefined ? '' : `, eligible at ${isoTime(eligibleAt)}`;
     const text = `keep image ${identityText(image.identity)}: ${verdictText(verdict)}${time}`;
     reporter.event('detail', text, 'retention', fieldsOf(verdict));
   }
@@ -93,7 +94,7 @@ export function verdictText(verdict: RetentionVerdict): string {
 }
 
 function fieldsOf({ image, action, reason, eligibleAt }: RetentionVerdict): Fields {
-  const time = eligibleAt === undefined ? {} : { eligible_at: new Date(eligibleAt).toISOString() };
+  const time = eligibleAt === undefined ? {} : { eligible_at: isoTime(eligibleAt) };
   const size = { allocation_bytes: image.sizeBytes };
   const cause = reason === 'in use' ? { cause: image.neededBy } : {};
   return { action, ...image.identity, volume: image.volumeName, reason, ...cause, ...size, ...time };

@@ -6,6 +6,7 @@ import type { Pin } from '../core/record.ts';
 import type { Task } from '../core/task.ts';
 import type { GraphNode } from '../core/use-graph.ts';
 import { imageFields, statusText, typeText, usageText, type Vocabulary } from './image-report.ts';
+import { isoTime } from './iso-time.ts';
 import { printableLine } from './printable.ts';
 import type { Fields, Reporter } from './reporter.ts';
 import { taskFields, taskLine } from './task-report.ts';
@@ -161,8 +162,4 @@ function chainFields({ cause, links }: Chain): Fields {
     evidence: reference?.evidence,
     value: reference?.value,
   };
-}
-
-function isoTime(milliseconds: number | undefined): string | undefined {
-  return milliseconds === undefined ? undefined : new Date(milliseconds).toISOString();
 }

@@ -1,5 +1,6 @@
 import { formatBytes } from '../core/byte-size.ts';
 import { childrenOf, type Snapshot, treeOf } from '../core/snapshots.ts';
+import { isoTime } from './iso-time.ts';
 import type { Reporter } from './reporter.ts';
 import { showTable } from './table.ts';
 
@@ -21,7 +22,7 @@ export function showSnapshots(snapshots: readonly Snapshot[], reporter: Reporter
         name: snapshot.name,
         id: snapshot.id,
         volume: snapshot.volumeName,
-        created_at: new Date(snapshot.record.times.createdAt).toISOString(),
+        created_at: isoTime(snapshot.record.times.createdAt),
         size_bytes: snapshot.sizeBytes,
         status: snapshot.record.status,
         is_current: snapshot.isCurrent,
@@ -34,5 +35,5 @@ export function showSnapshots(snapshots: readonly Snapshot[], reporter: Reporter
 }
 
 function createdText({ record }: Snapshot): string {
-  return new Date(record.times.createdAt).toISOString().replace('T', ' ').slice(0, 19);
+  return isoTime(record.times.createdAt).replace('T', ' ').slice(0, 19);
 }

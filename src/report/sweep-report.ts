@@ -4,6 +4,7 @@ import type { KeepReason, PoolVolume, SweepOutcome, Verdict } from '../core/swee
 import { chainOf, type Need } from '../core/use-graph.ts';
 import type { BlindSpot } from '../core/reference.ts';
 import { IncompleteViewError } from '../errors.ts';
+import { isoTime } from './iso-time.ts';
 import type { Fields, Reporter } from './reporter.ts';
 
 /** What the user calls a volume: the image in it where the name says so. */
@@ -43,9 +44,9 @@ export function reasonText(reason: KeepReason): string {
     case 'needed':
       return `needed by ${needText(reason.need)}`;
     case 'grace':
-      return `needed until recently, eligible at ${new Date(reason.eligibleAt).toISOString()}`;
+      return `needed until recently, eligible at ${isoTime(reason.eligibleAt)}`;
     case 'young':
-      return `changed recently, eligible at ${new Date(reason.eligibleAt).toISOString()}`;
+      return `changed recently, eligible at ${isoTime(reason.eligibleAt)}`;
     case 'unseen':
       return `not everything could be seen (${reason.blindSpots.map(({ what }) => what).join(', ')})`;
     case 'volume type':
@@ -60,7 +61,7 @@ export function reasonFields(reason: KeepReason): Fields {
       return { reason: reason.kind, cause: reason.need.cause, chain: chainFields(reason.need) };
     case 'grace':
     case 'young':
-      return { reason: reason.kind, eligible_at: new Date(reason.eligibleAt).toISOString() };
+      return { reason: reason.kind, eligible_at: isoTime(reason.eligibleAt) };
     case 'unseen':
       return {
         reason: reason.kind,

@@ -2,6 +2,7 @@ import { formatBytes } from '../core/byte-size.ts';
 import { formatDuration } from '../core/duration.ts';
 import { identityText } from '../core/identity.ts';
 import { isOver, type Task } from '../core/task.ts';
+import { isoTime } from './iso-time.ts';
 import type { Fields, Reporter } from './reporter.ts';
 import type { Style } from './surface.ts';
 import { type Column, renderTable, showTable } from './table.ts';
@@ -73,8 +74,4 @@ function doneText({ status, doneBytes, totalBytes }: Task): string {
 
 function tookText(task: Task): string {
   return isOver(task) ? formatDuration(Math.max(0, task.updatedAt - task.createdAt)) : '-';
-}
-
-function isoTime(milliseconds: number): string {
-  return new Date(milliseconds).toISOString();
 }

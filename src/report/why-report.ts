@@ -5,6 +5,7 @@ import type { BlindSpot } from '../core/reference.ts';
 import type { ImageRecord } from '../core/record.ts';
 import type { PoolVolume, Wait } from '../core/sweep-plan.ts';
 import type { GraphNode } from '../core/use-graph.ts';
+import { isoTime } from './iso-time.ts';
 import { printableLine } from './printable.ts';
 import type { Fields, Reporter } from './reporter.ts';
 
@@ -131,8 +132,4 @@ function linesOf(lines: readonly string[]): string {
 
 function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;
-}
-
-function isoTime(milliseconds: number): string {
-  return new Date(milliseconds).toISOString();
 }
