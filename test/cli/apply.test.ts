@@ -32,10 +32,7 @@ describe('poolkeeper apply', () => {
   before(async () => {
     world = await World.start();
     await world.createPool();
-    for (const day of DAYS) {
-      await world.publishRelease('noble', day);
-      await world.sync('--keep-versions', '9');
-    }
+    await world.holdVersions('noble', DAYS);
     snapshot = await takeSnapshot(world);
     path = join(world.root, 'plan.json');
   });

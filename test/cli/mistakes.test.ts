@@ -40,7 +40,7 @@ describe('what a tired administrator gets wrong', () => {
 
   async function writeFiles(): Promise<void> {
     const file = (name: string): string => join(world.root, name);
-    await writeFile(file('config.yaml'), configuration(world));
+    await writeFile(file('config.yaml'), world.configuration());
     for (const [name, text] of Object.entries(CONFIGURATIONS)) await writeFile(file(name), text);
     await writeFile(file('file'), '');
     await writeFile(file('node.xml'), NODE);
@@ -171,18 +171,6 @@ describe('what a tired administrator gets wrong', () => {
 
   it('harms no image', () => expect(images[1]).to.deep.equal(images[0]));
 });
-
-function configuration({ libvirtd, root, metadata, server, keyring }: World): string {
-  return `connect: ${libvirtd.uri}
-state-dir: ${root}/state
-cache-dir: ${root}/cache
-metadata-dir: ${metadata}
-sources:
-  ubuntu:
-    url: ${server.url}
-    keyring: ${keyring}
-`;
-}
 
 /** A host of libvirt's test driver with a pool that holds logical volumes. */
 const NODE = `<node><pool type='logical'><name>vg0</name>

@@ -21,7 +21,7 @@ describe('screens', () => {
     world = await World.start();
     await world.createPool();
     config = join(world.root, 'config.yaml');
-    await writeFile(config, configuration(world));
+    await writeFile(config, world.configuration(['filters: [arch=amd64]']));
     await world.publish([await world.release('noble', '20240423'), await world.release('jammy', '20240416')]);
   });
   after(() => world.stop());
@@ -95,16 +95,3 @@ describe('screens', () => {
     return world.commandLine([]).slice(1, 2);
   }
 });
-
-function configuration({ libvirtd, root, metadata, server, keyring }: World): string {
-  return `connect: ${libvirtd.uri}
-state-dir: ${root}/state
-cache-dir: ${root}/cache
-metadata-dir: ${metadata}
-sources:
-  ubuntu:
-    url: ${server.url}
-    keyring: ${keyring}
-    filters: [arch=amd64]
-`;
-}

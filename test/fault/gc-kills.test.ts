@@ -21,10 +21,7 @@ describe('a gc that deletes four volumes, of which one stands on another', () =>
   before(async () => {
     world = await World.start();
     await world.createPool();
-    for (const day of DAYS) {
-      await world.publishRelease('noble', day);
-      await world.sync('--keep-versions', '9');
-    }
+    await world.holdVersions('noble', DAYS);
     const overlay = world.volumePath('noble', OVERLAY);
     const base = world.volumeName('noble', '20240402');
     await qemuImg('create', '-q', '-f', 'qcow2', '-u', '-b', base, '-F', 'qcow2', overlay, '1M');

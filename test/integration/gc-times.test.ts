@@ -24,10 +24,7 @@ describe('gc, over time', () => {
   before(async () => {
     world = await World.start();
     await world.createPool();
-    for (const day of DAYS) {
-      await world.publishRelease('noble', day);
-      await world.sync('--keep-versions', '9');
-    }
+    await world.holdVersions('noble', DAYS);
     snapshot = await takeSnapshot(world);
   });
   after(() => world.stop());

@@ -100,6 +100,20 @@ export class World {
     ];
   }
 
+  /** A configuration file that says what `options` say, with the host's own stream as source `ubuntu`. */
+  configuration(sourceLines: readonly string[] = []): string {
+    return [
+      `connect: ${this.libvirtd.uri}`,
+      `state-dir: ${this.root}/state`,
+      `cache-dir: ${this.root}/cache`,
+      `metadata-dir: ${this.metadata}`,
+      'sources:',
+      '  ubuntu:',
+      ...[`url: ${this.server.url}`, `keyring: ${this.keyring}`, ...sourceLines].map((line) => `    ${line}`),
+      '',
+    ].join('\n');
+  }
+
   /** Publishes products, in place of what was published before. */
   async publish(products: readonly ProductPlan[], updated = new Date()): Promise<void> {
     await buildStream(this.mirror, { products, signer: this.key, updated });
@@ -108,6 +122,14 @@ export class World {
   /** Publishes versions of one release for amd64, each with an image of its own. */
   async publishRelease(release: string, ...serials: readonly string[]): Promise<void> {
     await this.publish([await this.release(release, ...serials)]);
+  }
+
+  /** Publishes one version after the other and fetches each, so that the pool holds them all. */
+  async holdVersions(release: string, serials: readonly string[]): Promise<void> {
+    for (const serial of serials) {
+      await this.publishRelease(release, serial);
+      await this.sync('--keep-versions', '9');
+    }
   }
 
   /** A product with versions that have an image of their own. */
