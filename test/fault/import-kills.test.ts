@@ -12,7 +12,7 @@ import { readRecords } from '../../src/state/records.ts';
 import { openIntentsOf, stateOf } from '../support/aftermath.ts';
 import { createQcow2, qemuImg, qemuIo } from '../support/qemu.ts';
 import { type Snapshot, takeSnapshot } from '../support/snapshot.ts';
-import { World } from '../support/world.ts';
+import { UNCOVERED, World } from '../support/world.ts';
 
 const KILL_POINTS = fileURLToPath(new URL('./kill-points.js', import.meta.url));
 /** The first and the last of each kind of point take minutes; by default there are some. */
@@ -112,7 +112,8 @@ describe('SIGKILL', () => {
 
   async function run(point: number, words: readonly string[]): Promise<string> {
     const args = [KILL_POINTS, String(point), '0', ...words, ...world.options];
-    const child = spawn(process.execPath, args, { cwd: world.root, stdio: ['ignore', 'ignore', 'pipe'] });
+    const env = { ...process.env, ...UNCOVERED };
+    const child = spawn(process.execPath, args, { cwd: world.root, env, stdio: ['ignore', 'ignore', 'pipe'] });
     const [errors, [status, signal]] = await Promise.all([text(child.stderr), once(child, 'close')]);
     expect(point === 0 ? status : signal, errors).to.equal(point === 0 ? 0 : 'SIGKILL');
     return errors;

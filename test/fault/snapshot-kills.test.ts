@@ -12,7 +12,7 @@ import { inProcess } from '../support/in-process.ts';
 import { addPersistent, pathsOf, type PersistentFixture } from '../support/persistent-image.ts';
 import { qemuImg, qemuIo } from '../support/qemu.ts';
 import { type Snapshot, takeSnapshot } from '../support/snapshot.ts';
-import { World } from '../support/world.ts';
+import { UNCOVERED, World } from '../support/world.ts';
 
 const KILL_POINTS = fileURLToPath(new URL('./kill-points.js', import.meta.url));
 /** All points take minutes; by default those where the image itself is in between, and one of the copy. */
@@ -84,7 +84,8 @@ describe('a change of an image by way of snapshots', () => {
 
   function program(point: number, pid: number, words: readonly string[]): ChildProcess {
     const args = [KILL_POINTS, String(point), String(pid), 'snapshot', ...words, ...world.options];
-    return spawn(process.execPath, args, { cwd: world.root, stdio: ['ignore', 'ignore', 'pipe'] });
+    const env = { ...process.env, ...UNCOVERED };
+    return spawn(process.execPath, args, { cwd: world.root, env, stdio: ['ignore', 'ignore', 'pipe'] });
   }
 
   /** The names of all points of an undisturbed run. */

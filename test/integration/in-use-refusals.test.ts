@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { BLIND_SPOTS } from '../support/scenario-blind-spots.ts';
 import { disk, fateOf, fileDisk, openStages, type Stage } from '../support/scenario.ts';
-import { type Run, runProgram, World } from '../support/world.ts';
+import { type Run, runProgram, UNCOVERED, World } from '../support/world.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/poolkeeper.js', import.meta.url));
 
@@ -197,7 +197,7 @@ async function syncAsDaemonUser(world: World): Promise<Run> {
   const user = isRoot ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
   const [command, ...args] = [...user, process.execPath, PROGRAM, 'sync', 'arch=amd64'];
   // The coverage of this process goes where that user may not write.
-  const env = { PATH: process.env['PATH'], HOME: home, NODE_V8_COVERAGE: '' };
+  const env = { PATH: process.env['PATH'], HOME: home, ...UNCOVERED };
   const child = spawn(command, [...args, ...source, ...connect, ...places], { cwd: home, env });
   const exit = once(child, 'exit');
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);

@@ -274,6 +274,9 @@ async function treeOf(path: string): Promise<Record<string, string>> {
   return Object.assign(own, ...(await Promise.all(names.map((name) => treeOf(join(path, name))))));
 }
 
+/** Coverage counts the compiled files, not the bundle that is started here; and each process would leave two MB of it. */
+export const UNCOVERED = { NODE_V8_COVERAGE: '' };
+
 /** Runs the program as it is installed; never rejects because of its exit status. */
 export function runProgram(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): Promise<Run> {
   return startProgram(args, cwd, env).ended;
@@ -284,8 +287,7 @@ export function runAsStranger(args: readonly string[], cwd: string): Promise<Run
   const isRoot = process.getuid?.() === 0;
   const user = isRoot ? ['setpriv', '--reuid=65533', '--regid=65533', '--clear-groups'] : [];
   const [command = '', ...words] = [...user, process.execPath, PROGRAM, ...args];
-  // The coverage of this process goes where that user may not write.
-  const env = { PATH: process.env['PATH'], HOME: cwd, POOLKEEPER_CONFIG: '/dev/null', NODE_V8_COVERAGE: '' };
+  const env = { PATH: process.env['PATH'], HOME: cwd, POOLKEEPER_CONFIG: '/dev/null', ...UNCOVERED };
   return endOf(spawn(command, words, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] }));
 }
 
@@ -298,7 +300,7 @@ export interface RunningProgram {
 /** Starts the program as it is installed. A run that a signal ended has status -1. */
 export function startProgram(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): RunningProgram {
   // What the administrator of this machine configured is none of the test's business.
-  const own = { HOME: cwd, NO_COLOR: '1', POOLKEEPER_CONFIG: '/dev/null' };
+  const own = { HOME: cwd, NO_COLOR: '1', POOLKEEPER_CONFIG: '/dev/null', ...UNCOVERED };
   const environment = { PATH: process.env['PATH'], ...own, ...env };
   const child = spawn(process.execPath, [PROGRAM, ...args], {
     cwd,
