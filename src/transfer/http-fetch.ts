@@ -14,6 +14,9 @@ import { streamBody } from './stream-body.ts';
 /** Answers without content, whose headers may still tell the coding that it would have. */
 const EMPTY_STATUSES: readonly number[] = [204, 304];
 
+/** How much of a body may wait to be taken. With the 64 KiB of streams the connection is stopped at every other read. */
+const READ_AHEAD_BYTES = 512 * 1024;
+
 /** What every HTTP request of one fetcher shares. */
 export interface HttpContext {
   readonly dispatchers: Dispatchers;
@@ -105,6 +108,7 @@ async function send(address: Address, request: FetchRequest, context: HttpContex
     },
     headersTimeout: context.timeouts.headersMs,
     bodyTimeout: context.timeouts.stallMs,
+    highWaterMark: READ_AHEAD_BYTES,
     signal: request.signal ?? null,
   });
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { ImageSink } from '../core/ports.ts';
 import type { Digest } from '../core/record.ts';
 
-/** One virStreamSend takes about this much at a time, and larger pieces gain nothing. */
+/** Some messages to libvirtd; larger slabs gain nothing. */
 export const SLAB_BYTES = 1024 * 1024;
 
 export interface ImageWriterOptions {
