@@ -9,6 +9,7 @@ import { IntegrityError, TrustError } from '../errors.ts';
 import { checkDownloadedHeader, DOWNLOAD_HEAD_BYTES } from '../image-format/download-check.ts';
 import { downloadVolume } from '../libvirt/stream.ts';
 import { type Environment, putRecord, unknownOrigin } from './environment.ts';
+import { makeVolumeDurable } from './make-durable.ts';
 import { offerImage } from './offer-image.ts';
 
 export interface Adoption {
@@ -32,6 +33,7 @@ export async function adoptImage(adoption: Adoption, environment: Environment): 
   const known = isFound ? await putRecord(environment, record, { ...draft, status: 'importing' }) : record;
   try {
     await checkContent(image, volumeName, environment);
+    await makeVolumeDurable(environment, volumeName);
   } catch (error) {
     if (!(error instanceof IntegrityError) && !(error instanceof TrustError)) throw error;
     // What was held already, of unknown origin, can only wait to be deleted.

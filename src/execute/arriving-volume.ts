@@ -7,6 +7,7 @@ import { createVolume, volumeXml } from '../libvirt/volume.ts';
 import type { HeldPart, SinkStart } from '../transfer/image-transfer.ts';
 import { openCheckpointedUpload } from './checkpointed-upload.ts';
 import type { Environment } from './environment.ts';
+import { makeVolumeDurable } from './make-durable.ts';
 import { removeOwnVolume } from './own-volume.ts';
 
 /** Which image is on its way into which volume. */
@@ -38,7 +39,7 @@ export class ArrivingVolume {
     return this.#exists;
   }
 
-  /** The part of the image that is in the volume for certain. */
+  /** The part of the image that is in the volume for certain, and would be after a loss of power. */
   held(): HeldPart | undefined {
     const { connection, poolName } = this.#environment;
     const { bytes } = this.#held;
@@ -64,7 +65,10 @@ export class ArrivingVolume {
       await createVolume(connection, poolName, xml);
       this.#exists = true;
     }
-    const onHeld = (bytes: bigint): Promise<void> => this.#note({ bytes, etag, lastModified });
+    const onHeld = async (bytes: bigint): Promise<void> => {
+      await makeVolumeDurable(this.#environment, volumeName);
+      await this.#note({ bytes, etag, lastModified });
+    };
     return openCheckpointedUpload({ connection, poolName, volumeName, offset, sizeBytes, onHeld });
   }
 

@@ -13,7 +13,10 @@ export interface CheckpointedUpload {
   /** Where the first byte goes, and the length of the whole image. */
   readonly offset: bigint;
   readonly sizeBytes: bigint;
-  /** Called whenever libvirt has confirmed that the volume holds the image's first bytes, so many of them. */
+  /**
+   * Called whenever libvirt has confirmed that the volume holds the image's first bytes, so many of them. The next part is
+   * sent meanwhile, but not ended; what this rejects with ends the upload.
+   */
   onHeld(bytes: bigint): Promise<void>;
 }
 
@@ -33,6 +36,7 @@ class CheckpointedSink implements ImageSink {
   #part: ImageSink | undefined;
   #heldBytes: bigint;
   #sentBytes: bigint;
+  #noting: Promise<void> = Promise.resolve();
 
   constructor(upload: CheckpointedUpload) {
     this.#upload = upload;
@@ -51,20 +55,31 @@ class CheckpointedSink implements ImageSink {
     const part = this.#part ?? (await this.open());
     await part.write(chunk);
     this.#sentBytes += BigInt(chunk.length);
-    if (this.#sentBytes - this.#heldBytes >= CHECKPOINT_BYTES) await this.finish();
+    if (this.#sentBytes - this.#heldBytes >= CHECKPOINT_BYTES) await this.#endPart();
   }
 
   async finish(): Promise<void> {
+    await this.#endPart();
+    await this.#noting;
+  }
+
+  /** What was sent until now is worth keeping, if libvirt confirms it; if not, the part is over all the same. */
+  async abort(): Promise<void> {
+    await this.#endPart().catch(ignore);
+    await this.#noting.catch(ignore);
+  }
+
+  async #endPart(): Promise<void> {
     const part = this.#part;
     if (part === undefined) return;
     this.#part = undefined;
     await part.finish();
     this.#heldBytes = this.#sentBytes;
-    await this.#upload.onHeld(this.#heldBytes);
-  }
-
-  /** What was sent until now is worth keeping, if libvirt confirms it; if not, the part is over all the same. */
-  async abort(): Promise<void> {
-    await this.finish().catch(() => undefined);
+    await this.#noting;
+    this.#noting = this.#upload.onHeld(this.#heldBytes);
+    // Its failure is met at the end of the next part; until then it must not count as unhandled.
+    this.#noting.catch(ignore);
   }
 }
+
+function ignore(): void {}

@@ -35,8 +35,8 @@ export interface Fetch {
 
 /**
  * Brings one image into the pool and offers it, going on where an earlier run stopped. Crash order: intent, record
- * (`saving`), volume, bytes with notes of how far they are, record (`active`), metadata file, done. Until the last but one
- * nobody is offered the image; a volume whose record is `saving` is continued by the next run.
+ * (`saving`), volume, bytes with notes of how far they are durable, record (`active`), metadata file, done. Until the last
+ * but one nobody is offered the image; a volume whose record is `saving` is continued by the next run.
  *
  * @throws IntegrityError, TrustError, NoSpaceError; then neither volume nor metadata is left, unless somebody uses the
  * volume already.

@@ -2,9 +2,8 @@ import type { FlatItem } from '../core/filter.ts';
 import type { Identity } from '../core/identity.ts';
 import type { ImageRecord, ImageTraits, Provenance } from '../core/record.ts';
 import { InUseError, PoolkeeperError } from '../errors.ts';
-import { lookupVolume } from '../libvirt/volume.ts';
 import { type Environment, putRecord, type RecordChange, unknownOrigin } from './environment.ts';
-import { makeDurable } from './make-durable.ts';
+import { makeVolumeDurable } from './make-durable.ts';
 import { offerImage } from './offer-image.ts';
 import { removeUnfinished } from './own-volume.ts';
 
@@ -53,8 +52,7 @@ export async function makeImage(
   try {
     await makeWay(job, environment);
     made = await fill();
-    const volume = await lookupVolume(environment.connection, environment.poolName, volumeName);
-    await makeDurable(volume.path);
+    await makeVolumeDurable(environment, volumeName);
   } catch (error) {
     await giveUp({ job, draft, importing, intent }, error, environment);
     throw error;

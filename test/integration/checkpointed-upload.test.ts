@@ -1,11 +1,14 @@
 import { expect } from 'chai';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { NoSpaceError } from '../../src/errors.ts';
 import { openCheckpointedUpload } from '../../src/execute/checkpointed-upload.ts';
 import { Connection } from '../../src/libvirt/connection.ts';
 import { buildPool, definePool, poolXml, startPool } from '../../src/libvirt/storage-pool.ts';
 import { createVolume, volumeXml } from '../../src/libvirt/volume.ts';
 import { type PrivateLibvirtd, startPrivateLibvirtd } from '../support/private-libvirtd.ts';
+import { rejection } from '../support/rejection.ts';
 
 const MIB = 2 ** 20;
 
@@ -41,6 +44,31 @@ describe('a checkpointed upload', () => {
     });
   }).timeout(60_000);
 
+  it('sends the next part while the confirmation of the last one is noted, and ends none before', async () => {
+    let confirm = (): void => undefined;
+    const noting = new Promise<void>((resolve) => {
+      confirm = resolve;
+    });
+    const { sink, held } = await upload('beside.img', 131 * MIB, 0, () => noting);
+    for (let at = 0; at < 127 * MIB; at += MIB) await sink.write(Buffer.alloc(MIB));
+    expect(held).to.deep.equal([64 * MIB]);
+    const last = sink.write(Buffer.alloc(MIB));
+    const first = await Promise.race([last.then(() => 'ended'), delay(100).then(() => 'waits')]);
+    confirm();
+    await last;
+    await sink.abort();
+    expect({ first, held }).to.deep.equal({ first: 'waits', held: [64 * MIB, 128 * MIB] });
+  });
+
+  it('fails when a confirmation cannot be noted, and says why', async () => {
+    const full = new NoSpaceError('no space for the note');
+    const { sink } = await upload('unnoted.img', 65 * MIB, 0, () => Promise.reject(full));
+    for (let at = 0; at < 65 * MIB; at += MIB) await sink.write(Buffer.alloc(MIB));
+    expect(await rejection(sink.finish())).to.equal(full);
+    await sink.abort();
+    await Promise.all([connection.run(async () => undefined), connection.run(async () => undefined)]);
+  });
+
   it('is confirmed as far as it came when it is given up', async () => {
     const { sink, held } = await upload('part.img', 8 * MIB, 0);
     await sink.write(Buffer.alloc(3 * MIB + 5, 7));
@@ -64,7 +92,7 @@ describe('a checkpointed upload', () => {
     await Promise.all([connection.run(async () => undefined), connection.run(async () => undefined)]);
   });
 
-  async function upload(name: string, sizeBytes: number, offset: number) {
+  async function upload(name: string, sizeBytes: number, offset: number, note?: () => Promise<void>) {
     const xml = volumeXml({ name, capacityBytes: BigInt(sizeBytes), allocationBytes: 0n, format: 'raw' });
     await createVolume(connection, 'images', xml);
     const held: number[] = [];
@@ -76,6 +104,7 @@ describe('a checkpointed upload', () => {
       sizeBytes: BigInt(sizeBytes),
       onHeld: async (bytes) => {
         held.push(Number(bytes));
+        await note?.();
       },
     });
     return { sink, held };
