@@ -1,16 +1,26 @@
 import headless from '@xterm/headless';
 
-/** What a terminal of some size shows once it was sent some text: its lines from the first on, without blank ones at the end. */
-export async function screenOf(text: string, { columns = 80, rows = 24 } = {}): Promise<readonly string[]> {
+/**
+ * What a terminal of some size shows once it was sent some text: its lines from the first on, without blank ones at the end.
+ *
+ * @param isJoined whether a line that went on in the next row is one again.
+ */
+export async function screenOf(
+  text: string,
+  { columns = 80, rows = 24, isJoined = false } = {},
+): Promise<readonly string[]> {
   const terminal = new headless.Terminal({ cols: columns, rows, allowProposedApi: true });
   await new Promise<void>((resolve) => {
     terminal.write(text, resolve);
   });
   const { active } = terminal.buffer;
-  const lines = Array.from(
-    { length: active.length },
-    (_, index) => active.getLine(index)?.translateToString(true) ?? '',
-  );
+  const lines: string[] = [];
+  for (let index = 0; index < active.length; index += 1) {
+    const row = active.getLine(index);
+    const before = isJoined && row?.isWrapped === true ? (lines.pop() ?? '') : '';
+    const goesOn = isJoined && active.getLine(index + 1)?.isWrapped === true;
+    lines.push(before + (row?.translateToString(!goesOn) ?? ''));
+  }
   terminal.dispose();
   return lines.slice(0, lines.findLastIndex((line) => line !== '') + 1);
 }
