@@ -54,11 +54,18 @@ function showScreens(columns: number): void {
 
   async function screen(line: string): Promise<string> {
     const { output } = await runInTerminal(['--config', config, ...line.split(' ')], [], columns);
-    // Where sentences go on in the next row depends on how long the paths of this run are.
-    const isJoined = !TABLES.has(line);
-    const lines = await screenOf(output.replaceAll('\n', '\r\n'), { columns, isJoined });
-    if (!isJoined) for (const row of lines) expect(row.length, row).to.be.at.most(columns);
-    return `$ poolkeeper ${line}\n${plain(lines.join('\n'))}\n`;
+    const isTable = TABLES.has(line);
+    const lines = await screenOf(output.replaceAll('\n', '\r\n'), { columns, isJoined: !isTable });
+    if (isTable) for (const row of lines) expect(row.length, row).to.be.at.most(columns);
+    return `$ poolkeeper ${line}\n${plain((isTable ? lines : sentences(lines)).join('\n'))}\n`;
+  }
+
+  /** Where sentences go on in the next row depends on how long the paths of this run are. */
+  function sentences(lines: readonly string[]): readonly string[] {
+    return lines
+      .join('\n')
+      .replaceAll(/\n {10,}/g, ' ')
+      .split('\n');
   }
 
   it('are as in the golden file', async () => {
@@ -74,7 +81,7 @@ function showScreens(columns: number): void {
     for (const line of PIPED) {
       const args = [...program(), '--config', config, ...line.split(' ')];
       const { stdout, stderr } = await execute(process.execPath, args);
-      expect(stdout + stderr).to.not.match(/[\u001b\r…]/);
+      for (const mark of ['\u001b', '\r', '…']) expect(stdout + stderr).to.not.include(mark);
       piped.push(`$ poolkeeper ${line} | cat\n${plain(stdout + stderr)}`);
     }
     compareWithGolden(`screens-pipe.txt`, piped.join('\n'));
