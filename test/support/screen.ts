@@ -13,14 +13,18 @@ export async function screenOf(
   await new Promise<void>((resolve) => {
     terminal.write(text, resolve);
   });
-  const { active } = terminal.buffer;
-  const lines: string[] = [];
-  for (let index = 0; index < active.length; index += 1) {
-    const row = active.getLine(index);
-    const before = isJoined && row?.isWrapped === true ? (lines.pop() ?? '') : '';
-    const goesOn = isJoined && active.getLine(index + 1)?.isWrapped === true;
-    lines.push(before + (row?.translateToString(!goesOn) ?? ''));
-  }
+  const lines = linesOf(terminal.buffer.active, isJoined);
   terminal.dispose();
   return lines.slice(0, lines.findLastIndex((line) => line !== '') + 1);
+}
+
+function linesOf(buffer: headless.IBuffer, isJoined: boolean): readonly string[] {
+  const lines: string[] = [];
+  for (let index = 0; index < buffer.length; index += 1) {
+    const row = buffer.getLine(index);
+    const before = isJoined && row?.isWrapped === true ? (lines.pop() ?? '') : '';
+    const goesOn = isJoined && buffer.getLine(index + 1)?.isWrapped === true;
+    lines.push(before + (row?.translateToString(!goesOn) ?? ''));
+  }
+  return lines;
 }
