@@ -6,8 +6,9 @@ import { measure, measureNode, median, medianWallMs, PROGRAM, type Sample } from
 import { TIERS } from './products-document.ts';
 import { atMost, type Row, toRow } from './row.ts';
 
-const RUNS = 3;
+const RUNS = 5;
 const MIB = 2 ** 20;
+const LINK_BYTES_PER_SECOND = 100 * MIB;
 
 /** The first sync of a 1 GiB image, beside the same work by curl, openssl dgst and virsh one after the other. */
 export async function firstSyncRow(): Promise<Row> {
@@ -34,6 +35,19 @@ export async function firstSyncRow(): Promise<Row> {
         atMost('peak RSS MiB', peakRss(samples) / MIB, 150),
         atMost('own writes KiB', ownBytes / 1024, 1024),
       ],
+    });
+  });
+}
+
+/** The same behind a server that sends no faster than a link of 1 Gbit/s, beside curl alone. */
+export async function limitedSyncRow(): Promise<Row> {
+  return withHost(async (world) => {
+    world.server.fault(/\.img$/, { kind: 'slow', bytesPerSecond: LINK_BYTES_PER_SECOND });
+    const curl: Sample[] = [];
+    const { samples } = await syncs(world, 1024 * MIB, async () => void curl.push(await fetchByCurl(world)));
+    const floor = { what: 'curl alone', wallMs: medianWallMs(curl) };
+    return toRow('first sync of a 1 GiB image, server limited to 100 MiB/s', samples, floor, {
+      goals: ({ ratio }) => [atMost('ratio', ratio, 1.05), atMost('peak RSS MiB', peakRss(samples) / MIB, 150)],
     });
   });
 }
@@ -76,7 +90,7 @@ function toolsInTurn(world: World) {
   const [curl, digest, upload]: [Sample[], Sample[], Sample[]] = [[], [], []];
   return {
     round: async (imageBytes: number): Promise<void> => {
-      curl.push(await measure('curl', ['-sf', '-o', '/dev/null', new URL(IMAGE_PATH, world.server.url).href]));
+      curl.push(await fetchByCurl(world));
       digest.push(await measure('openssl', ['dgst', '-sha256', path]));
       await measure('virsh', [...virsh, 'vol-create-as', 'uvtool', 'upload', `${imageBytes}B`, '--allocation', '0']);
       upload.push(await measure('virsh', [...virsh, 'vol-upload', '--pool', 'uvtool', 'upload', path]));
@@ -86,6 +100,10 @@ function toolsInTurn(world: World) {
       return { curlMs, digestMs, uploadMs, wallMs: curlMs + digestMs + uploadMs };
     },
   };
+}
+
+function fetchByCurl({ server }: World): Promise<Sample> {
+  return measure('curl', ['-sf', '-o', '/dev/null', new URL(IMAGE_PATH, server.url).href]);
 }
 
 function peakRss(samples: readonly Sample[]): number {

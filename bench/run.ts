@@ -1,5 +1,5 @@
 import { loadavg } from 'node:os';
-import { firstSyncRow } from './first-sync-row.ts';
+import { firstSyncRow, limitedSyncRow } from './first-sync-row.ts';
 import { type Row, table } from './row.ts';
 import { scaling } from './scaling.ts';
 import { domainRows, unchangedRow } from './scan-rows.ts';
@@ -11,6 +11,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Row | readonly Row[]>>> = {
   unchanged: unchangedRow,
   domains: domainRows,
   'first-sync': firstSyncRow,
+  'limited-sync': limitedSyncRow,
 };
 
 /** Named like a bench, though it prints a table of its own. */

@@ -110,10 +110,15 @@ async function* flip(chunks: AsyncIterable<Buffer>, offset: number): AsyncGenera
 
 async function* slowly(chunks: AsyncIterable<Buffer>, bytesPerSecond: number): AsyncGenerator<Buffer> {
   const step = Math.max(1, Math.floor(bytesPerSecond / 20));
+  const start = performance.now();
+  let sent = 0;
   for await (const chunk of chunks) {
-    for (let start = 0; start < chunk.length; start += step) {
-      await delay(50);
-      yield chunk.subarray(start, start + step);
+    for (let at = 0; at < chunk.length; at += step) {
+      const piece = chunk.subarray(at, at + step);
+      sent += piece.length;
+      const due = start + (sent / bytesPerSecond) * 1000;
+      if (due > performance.now()) await delay(due - performance.now());
+      yield piece;
     }
   }
 }
