@@ -12,7 +12,7 @@ import type { CommandContext } from './context.ts';
 import { anyOption, holdImage } from './hold-image.ts';
 import { type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { lookupUsablePool, openSession, type Session, withConnection } from './session.ts';
-import { runWatchedTask } from './watched-task.ts';
+import { runWatchedTask } from '../execute/watched-task.ts';
 
 interface CloneArguments extends PoolArguments {
   readonly words: readonly string[];

@@ -16,7 +16,7 @@ import type { Verb } from './options.ts';
 import { assertUnused, repairState } from './repair-state.ts';
 import { type LockedSession, withLock, withSession } from './session.ts';
 import { type Patience, patience, type PatienceArguments, patienceOptions } from './transfer-options.ts';
-import { runWatchedTask } from './watched-task.ts';
+import { runWatchedTask } from '../execute/watched-task.ts';
 
 interface ImportArguments extends NewImageArguments, PatienceArguments {
   readonly file: string;

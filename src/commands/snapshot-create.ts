@@ -5,7 +5,7 @@ import type { FoundImage } from './find-image.ts';
 import { assertRoom, openImage, permitted, withSoleUse } from './persistent-image.ts';
 import type { LockedSession } from './session.ts';
 import { sweepFailed } from './sweep-copy.ts';
-import { runWatchedTask } from './watched-task.ts';
+import { runWatchedTask } from '../execute/watched-task.ts';
 
 /** `snapshot create IMAGE [NAME]`: keeps the present content of a persistent image. */
 export async function createSnapshot(

@@ -4,7 +4,7 @@ import type { FoundImage } from './find-image.ts';
 import { assertRoom, openImage, permitted, withSoleUse } from './persistent-image.ts';
 import type { LockedSession } from './session.ts';
 import { sweepCopy, sweepFailed } from './sweep-copy.ts';
-import { runWatchedTask } from './watched-task.ts';
+import { runWatchedTask } from '../execute/watched-task.ts';
 
 /** `snapshot flatten IMAGE`: makes a persistent image stand on nothing, with the content that it has. */
 export async function flattenSnapshots(

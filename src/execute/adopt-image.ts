@@ -1,16 +1,14 @@
-import { createHash } from 'node:crypto';
 import { identityText } from '../core/identity.ts';
-import type { ProgressTask } from '../core/ports.ts';
 import { track } from '../core/track.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { saysNoVolume } from '../core/sync-plan.ts';
 import type { WantedImage } from '../core/selection.ts';
 import { IntegrityError, TrustError } from '../errors.ts';
-import { checkDownloadedHeader, DOWNLOAD_HEAD_BYTES } from '../image-format/download-check.ts';
-import { downloadVolume } from '../libvirt/stream.ts';
+import { checkDownloadedHeader } from '../image-format/download-check.ts';
 import { type Environment, putRecord, unknownOrigin } from './environment.ts';
 import { makeVolumeDurable } from './make-durable.ts';
 import { offerImage } from './offer-image.ts';
+import { readContent } from './read-content.ts';
 
 export interface Adoption {
   readonly image: WantedImage;
@@ -48,9 +46,13 @@ export async function adoptImage(adoption: Adoption, environment: Environment): 
 
 async function checkContent(image: WantedImage, volumeName: string, environment: Environment): Promise<void> {
   const { identity, sizeBytes, digest } = image;
+  const { algorithm } = digest;
   const work = { label: `check ${identityText(identity)}`, totalBytes: sizeBytes };
-  const read = (task: ProgressTask) => readContent({ volumeName, task }, image, environment);
-  const { hex, head } = await track(environment.progress, work, read);
+  const content = await track(environment.progress, work, ({ reach }) => {
+    const reading = { ...environment, algorithm, mostBytes: sizeBytes, onBytes: reach };
+    return readContent(environment.poolName, volumeName, reading);
+  });
+  const hex = content.sizeBytes === sizeBytes ? content.digest.hex : '';
   if (hex !== digest.hex) {
     throw new IntegrityError(`the content of volume '${volumeName}' is not what the source describes`, {
       expected: digest.hex,
@@ -58,24 +60,5 @@ async function checkContent(image: WantedImage, volumeName: string, environment:
       hint: 'it stays until nothing needs it; then it is deleted and fetched anew',
     });
   }
-  checkDownloadedHeader(head, { name: identityText(identity), sizeBytes });
-}
-
-/** The first bytes of a volume and the digest of all; it is the empty string as soon as there are more than there should be. */
-async function readContent(
-  { volumeName, task }: { readonly volumeName: string; readonly task: ProgressTask },
-  { digest, sizeBytes }: WantedImage,
-  { connection, poolName, signal }: Environment,
-): Promise<{ readonly hex: string; readonly head: Uint8Array }> {
-  const hash = createHash(digest.algorithm);
-  let [bytes, head] = [0n, Buffer.alloc(0)];
-  for await (const chunk of downloadVolume(connection, poolName, volumeName)) {
-    signal.throwIfAborted();
-    bytes += BigInt(chunk.length);
-    task.reach(bytes);
-    if (bytes > sizeBytes) break;
-    if (head.length < DOWNLOAD_HEAD_BYTES) head = Buffer.concat([head, chunk]);
-    hash.update(chunk);
-  }
-  return { hex: bytes === sizeBytes ? hash.digest('hex') : '', head };
+  checkDownloadedHeader(content.head, { name: identityText(identity), sizeBytes });
 }

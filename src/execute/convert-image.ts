@@ -1,13 +1,12 @@
-import { createHash } from 'node:crypto';
 import { formatBytes } from '../core/byte-size.ts';
-import type { Digest, ImageType } from '../core/record.ts';
+import type { ImageType } from '../core/record.ts';
 import { LibvirtError, NoSpaceError, TrustError } from '../errors.ts';
-import { checkDownloadedHeader, DOWNLOAD_HEAD_BYTES } from '../image-format/download-check.ts';
+import { checkDownloadedHeader } from '../image-format/download-check.ts';
 import { checkImportedCapacity } from '../image-format/import-check.ts';
-import { downloadVolume } from '../libvirt/stream.ts';
 import { poolSpace, refreshPool } from '../libvirt/storage-pool.ts';
 import { createVolumeFrom, lookupVolume, type Volume, volumeXml } from '../libvirt/volume.ts';
 import type { Environment } from './environment.ts';
+import { type Content, readContent } from './read-content.ts';
 import type { Received } from './receive-image.ts';
 
 /** An image that waits to be converted. */
@@ -18,12 +17,6 @@ export interface Conversion {
   readonly received: Received;
   /** The volume to make of it. */
   readonly volumeName: string;
-}
-
-/** What lies in a volume. */
-export interface Content {
-  readonly sizeBytes: bigint;
-  readonly digest: Digest;
 }
 
 /**
@@ -41,8 +34,8 @@ export async function convertImage(conversion: Conversion, environment: Environm
   assertSameFormat(source, conversion);
   checkImportedCapacity(source.capacityBytes, { name, type, sizeBytes: received.sizeBytes });
   await convert(source, conversion, environment);
-  const { head, ...content } = await readThrough(conversion.volumeName, environment);
-  checkDownloadedHeader(head, { name, sizeBytes: content.sizeBytes });
+  const content = await readContent(poolName, conversion.volumeName, { ...environment, algorithm: 'sha256' });
+  checkDownloadedHeader(content.head, { name, sizeBytes: content.sizeBytes });
   return content;
 }
 
@@ -70,20 +63,4 @@ async function convert(source: Volume, { volumeName, name }: Conversion, environ
       hint: 'free some space where the storage pool is',
     });
   }
-}
-
-/** Reads a volume from its first byte to its last. */
-export async function readThrough(
-  volumeName: string,
-  { connection, poolName, signal }: Environment,
-): Promise<Content & { readonly head: Uint8Array }> {
-  const hash = createHash('sha256');
-  let [sizeBytes, head] = [0n, Buffer.alloc(0)];
-  for await (const chunk of downloadVolume(connection, poolName, volumeName)) {
-    signal.throwIfAborted();
-    sizeBytes += BigInt(chunk.length);
-    if (head.length < DOWNLOAD_HEAD_BYTES) head = Buffer.concat([head, chunk]);
-    hash.update(chunk);
-  }
-  return { sizeBytes, digest: { algorithm: 'sha256', hex: hash.digest('hex') }, head };
 }

@@ -1,9 +1,9 @@
 import type { StoredFormat } from '../core/import-form.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { createVolume, volumeXml } from '../libvirt/volume.ts';
-import { readThrough } from './convert-image.ts';
 import type { Environment } from './environment.ts';
 import { type ImageToMake, makeImage } from './make-image.ts';
+import { readContent } from './read-content.ts';
 
 /** An image with nothing in it. */
 export interface EmptyImage extends Omit<ImageToMake, 'source' | 'stagingNames'> {
@@ -26,7 +26,8 @@ export function createImage(job: EmptyImage, environment: Environment): Promise<
     await createVolume(connection, poolName, xml);
     const tags = { x_poolkeeper_format: format };
     if (format === 'raw') return { provenance: { sizeBytes: capacityBytes, digest: undefined }, tags };
-    const { sizeBytes, digest } = await readThrough(volumeName, environment);
+    const reading = { ...environment, algorithm: 'sha256' } as const;
+    const { sizeBytes, digest } = await readContent(poolName, volumeName, reading);
     return {
       provenance: { sizeBytes, digest },
       tags: { ...tags, size: String(sizeBytes), sha256: digest.hex },

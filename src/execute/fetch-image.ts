@@ -1,6 +1,5 @@
 import { isSameDigest, type PartialImage } from '../core/partial-image.ts';
 import { identityText } from '../core/identity.ts';
-import { track } from '../core/track.ts';
 import type { ImageRecord } from '../core/record.ts';
 import type { WantedImage } from '../core/selection.ts';
 import { InUseError, IntegrityError, NoSpaceError, TrustError } from '../errors.ts';
@@ -12,7 +11,7 @@ import { backoffMs, defaultPatience } from '../transfer/retry.ts';
 import { ArrivingVolume } from './arriving-volume.ts';
 import { type Environment, putRecord } from './environment.ts';
 import { offerImage } from './offer-image.ts';
-import { runTask } from './run-task.ts';
+import { runWatchedTask } from './watched-task.ts';
 
 /** One image to bring into the pool. */
 export interface Fetch {
@@ -72,15 +71,9 @@ export async function fetchImage(fetch: Fetch, environment: Environment): Promis
 function runFetch(fetch: Fetch, volume: ArrivingVolume, environment: Environment): Promise<TransferredImage> {
   const { volumeName, image } = fetch;
   const { identity, sizeBytes: totalBytes } = image;
-  const work = { label: identityText(identity), totalBytes };
-  return runTask(environment, { kind: 'fetch', volumeName, identity, totalBytes }, (reachTask) =>
-    track(environment.progress, work, (task) => {
-      const onProgress = (bytes: bigint): void => {
-        reachTask(bytes);
-        task.reach(bytes);
-      };
-      return transferPatiently(fetch, { volume, onProgress }, environment);
-    }),
+  const task = { kind: 'fetch', volumeName, identity, totalBytes } as const;
+  return runWatchedTask(environment, identityText(identity), task, (onProgress) =>
+    transferPatiently(fetch, { volume, onProgress }, environment),
   );
 }
 

@@ -1,9 +1,10 @@
 import { isSameDigest } from '../core/partial-image.ts';
 import type { ImageRecord } from '../core/record.ts';
-import { type Content, convertImage } from './convert-image.ts';
+import { convertImage } from './convert-image.ts';
 import type { Environment } from './environment.ts';
 import { type ImageToMake, type MadeImage, makeImage } from './make-image.ts';
 import { removeUnfinished } from './own-volume.ts';
+import type { Content } from './read-content.ts';
 import { receiveImage, type Received, type Reception } from './receive-image.ts';
 
 /** An image that an administrator brings in. */

@@ -1,6 +1,6 @@
 import type { Progress } from '../core/ports.ts';
 import { track } from '../core/track.ts';
-import { runTask, type TaskDesk, type TaskProgress, type TaskRequest } from '../execute/run-task.ts';
+import { runTask, type TaskDesk, type TaskProgress, type TaskRequest } from './run-task.ts';
 
 /** Carries out one long operation, which is written down as a task and shown on a terminal. @throws whatever `work` throws. */
 export function runWatchedTask<T>(
