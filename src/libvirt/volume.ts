@@ -3,16 +3,12 @@ import { LibvirtError, PoolkeeperError } from '../errors.ts';
 import { isNoStorageVolume } from './error-codes.ts';
 import { using, withPool, withVolume, withVolumes } from './handles.ts';
 import { inShares } from './shares.ts';
-import { escapeXml, parseXml, textAt, type XmlElement } from './xml-text.ts';
+import { type DescribedVolume, parseVolumeXml, VOLUME_TYPES } from './volume-xml.ts';
+import { escapeXml } from './xml-text.ts';
 import type { BelongsHere } from './shares.ts';
 import type { Connection } from './connection.ts';
 import type { Lane } from './lane.ts';
 import type { VolumeHandle } from './signatures.ts';
-
-/** libvirt's volume types, in the order of virStorageVolType. */
-const VOLUME_TYPES = ['file', 'block', 'dir', 'network', 'netdir', 'ploop'] as const;
-
-export type VolumeType = (typeof VOLUME_TYPES)[number] | 'unknown';
 
 /** A volume of which no more is known than that it exists. */
 export interface NamedVolume {
@@ -22,21 +18,9 @@ export interface NamedVolume {
 }
 
 /** A volume as libvirt describes it. What its header says is as of the pool's last refresh. */
-export interface Volume extends NamedVolume {
+export interface Volume extends NamedVolume, DescribedVolume {
   readonly pool: string;
   readonly key: string;
-  readonly path: string;
-  readonly type: VolumeType;
-  readonly format: string | undefined;
-  readonly capacityBytes: bigint;
-  readonly allocationBytes: bigint;
-  /** The length of the file, which the capacity of a formatted image is not; only some pools tell. */
-  readonly lengthBytes: bigint | undefined;
-  /** Since the epoch; only some pools tell. */
-  readonly modifiedAtMs: number | undefined;
-  /** The immediate parent only, as libvirt shows it: a path, or an image header's raw string. */
-  readonly backingPath: string | undefined;
-  readonly permissions: Permissions | undefined;
   readonly xml: string;
 }
 
@@ -252,47 +236,7 @@ async function readVolume(lane: Lane, handle: VolumeHandle, pool: string): Promi
     name,
     isNameExact: isExact(name),
     key: native.storageVolGetKey(handle),
-    ...parseVolume(parseXml(xml, 'volume')),
+    ...parseVolumeXml(xml),
     xml,
   };
-}
-
-function parseVolume(volume: XmlElement): Omit<Volume, 'pool' | 'name' | 'isNameExact' | 'key' | 'xml'> {
-  const type = textAt(volume, '@type');
-  return {
-    path: textAt(volume, 'target', 'path') ?? '',
-    type: VOLUME_TYPES.find((known) => known === type) ?? 'unknown',
-    format: textAt(volume, 'target', 'format', '@type'),
-    capacityBytes: parseBytes(textAt(volume, 'capacity')),
-    allocationBytes: parseBytes(textAt(volume, 'allocation')),
-    lengthBytes: parseLength(textAt(volume, 'physical')),
-    modifiedAtMs: parseTime(textAt(volume, 'target', 'timestamps', 'mtime')),
-    backingPath: textAt(volume, 'backingStore', 'path'),
-    permissions: parsePermissions(volume),
-  };
-}
-
-function parsePermissions(volume: XmlElement): Permissions | undefined {
-  const [mode, owner, group] = ['mode', 'owner', 'group'].map((name) => textAt(volume, 'target', 'permissions', name));
-  if (mode === undefined || !/^0[0-7]{3,4}$/.test(mode)) return undefined;
-  return { mode, owner: Number(parseBytes(owner)), group: Number(parseBytes(group)) };
-}
-
-/** libvirt always writes volume sizes in bytes. */
-function parseBytes(text: string | undefined): bigint {
-  if (text === undefined || !/^\d+$/.test(text)) {
-    throw new LibvirtError(`cannot parse the XML of a volume that libvirt returned: '${text ?? ''}' is not a size`);
-  }
-  return BigInt(text);
-}
-
-function parseLength(text: string | undefined): bigint | undefined {
-  return text === undefined ? undefined : parseBytes(text);
-}
-
-/** libvirt writes `SECONDS.NANOSECONDS`, without the fraction when it is zero. */
-function parseTime(text: string | undefined): number | undefined {
-  const match = /^(-?\d+)(?:\.(\d{1,9}))?$/.exec(text ?? '');
-  if (match?.[1] === undefined) return undefined;
-  return Number(match[1]) * 1000 + Math.trunc(Number((match[2] ?? '').padEnd(9, '0')) / 1_000_000);
 }

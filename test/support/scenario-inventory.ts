@@ -5,7 +5,8 @@ import type { Inventory, PoolListing } from '../../src/gather/inventory.ts';
 import { drawGraph } from '../../src/gather/use-graph.ts';
 import type { DomainDocuments } from '../../src/libvirt/domain.ts';
 import type { StoragePool } from '../../src/libvirt/storage-pool.ts';
-import type { Volume, VolumeType } from '../../src/libvirt/volume.ts';
+import type { Volume } from '../../src/libvirt/volume.ts';
+import type { VolumeType } from '../../src/libvirt/volume-xml.ts';
 
 /** What libvirt would tell of a volume. */
 export interface VolumeFacts {

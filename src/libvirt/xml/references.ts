@@ -6,6 +6,7 @@ import { readInnerImages } from './inner-images.ts';
 import type { XmlElement } from './node.ts';
 import { readPlaces } from './places.ts';
 import { readRawImages } from './raw-images.ts';
+import { readVolumeForm } from './volume-form.ts';
 
 /** What one document of libvirt names. */
 export interface DocumentReferences {
@@ -27,18 +28,28 @@ export function readReferences(xml: string): DocumentReferences {
   return readDocument(xml).found;
 }
 
+/** What one document names, and how. */
+export interface DocumentReading {
+  readonly found: DocumentReferences;
+  /** What it opens as nothing but raw bytes. */
+  readonly rawImages: ReadonlySet<string>;
+  /** What it opens as images that begin somewhere inside. */
+  readonly innerImages: readonly string[];
+  /** What it opens with a backing chain of its own. */
+  readonly fixedChains: ReadonlySet<string>;
+}
+
 /**
- * Reads a document like `readReferences`, and which of the named paths and volumes it opens as nothing but raw bytes, as
- * images that begin somewhere inside, or with a backing chain of its own.
+ * Reads a document like `readReferences`, and how it opens the paths and volumes that it names.
  *
  * @throws IntegrityError as `readReferences`.
  */
-export function readDocument(xml: string): {
-  readonly found: DocumentReferences;
-  readonly rawImages: ReadonlySet<string>;
-  readonly innerImages: readonly string[];
-  readonly fixedChains: ReadonlySet<string>;
-} {
+export function readDocument(xml: string): DocumentReading {
+  return readVolume(xml) ?? readFully(xml);
+}
+
+/** Reads a document by parsing it. @throws IntegrityError as `readReferences`. */
+export function readFully(xml: string): DocumentReading {
   const document = parseDocument(xml);
   const kind = document.root.localName;
   if (!isDocumentKind(kind)) throw refusal(`its root element <${document.root.nodeName}> is not one of libvirt's`);
@@ -48,6 +59,21 @@ export function readDocument(xml: string): {
     rawImages: readRawImages(document),
     innerImages: readInnerImages(document),
     fixedChains: readFixedChains(document),
+  };
+}
+
+/** What `readFully` finds in a volume's document of the usual form: all but the backing store is the volume itself. */
+function readVolume(xml: string): DocumentReading | undefined {
+  const form = readVolumeForm(xml);
+  if (form === undefined) return undefined;
+  const { name, backingPath: value } = form;
+  const evidence = '/volume/backingStore/path';
+  const references: readonly Reference[] = value === undefined ? [] : [{ kind: 'path', value, evidence }];
+  return {
+    found: { kind: 'volume', name, references },
+    rawImages: new Set(),
+    innerImages: [],
+    fixedChains: new Set(),
   };
 }
 
