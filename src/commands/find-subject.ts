@@ -66,8 +66,8 @@ export function findNamed<T extends Named>(text: string, all: readonly T[], isSa
  */
 export async function findPath(path: string, gathered: GatheredGraph, uri: string): Promise<Subject> {
   const files = isLocalUri(uri) ? localFiles() : remoteFiles();
-  const identity = await files.identify(path);
-  const edge = await toEdge({ kind: 'path', value: path, evidence: 'command line' }, 'command line', files);
+  const identity = files.identify(path);
+  const edge = toEdge({ kind: 'path', value: path, evidence: 'command line' }, 'command line', files);
   const named = createResolver(gathered.graph.nodes).targets(edge);
   const node = bestMatch(posix.resolve(path), named) ?? toNode(path, identity);
   const isNamed = gathered.graph.roots.some((root) =>

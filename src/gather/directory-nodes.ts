@@ -32,31 +32,25 @@ export async function draftTree(
   names: readonly Buffer[],
   sight: TreeSight,
 ): Promise<ReadonlyMap<string, DraftNode | undefined>> {
-  const top = await identifyEntries(Buffer.from(directory), names, sight.files);
+  const top = identifyEntries(Buffer.from(directory), names, sight.files);
   const nodes = new Map<string, DraftNode | undefined>();
   for (const entry of top) nodes.set(entry.name, await draftEntry(entry, sight.tokensOf(entry.name), sight.draft));
   const waiting = [...top];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     if (next.identity.state !== 'directory') continue;
-    const below = await identifyEntries(next.bytes, await readFolder(next, sight.draft), sight.files);
+    const below = identifyEntries(next.bytes, await readFolder(next, sight.draft), sight.files);
     for (const entry of below) await draftEntry(entry, [], sight.draft);
     waiting.push(...below);
   }
   return nodes;
 }
 
-async function identifyEntries(
-  folder: Buffer,
-  names: readonly Buffer[],
-  files: FileIdentifier,
-): Promise<readonly Entry[]> {
-  return Promise.all(
-    names.map(async (nameBytes) => {
-      const bytes = Buffer.concat([folder, Buffer.from('/'), nameBytes]);
-      const path = bytes.toString();
-      return { bytes, path, name: nameBytes.toString(), identity: await files.identify(path, bytes) };
-    }),
-  );
+function identifyEntries(folder: Buffer, names: readonly Buffer[], files: FileIdentifier): readonly Entry[] {
+  return names.map((nameBytes) => {
+    const bytes = Buffer.concat([folder, Buffer.from('/'), nameBytes]);
+    const path = bytes.toString();
+    return { bytes, path, name: nameBytes.toString(), identity: files.identify(path, bytes) };
+  });
 }
 
 async function draftEntry(entry: Entry, tokens: readonly Token[], draft: Draft): Promise<DraftNode | undefined> {

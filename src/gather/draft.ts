@@ -26,6 +26,7 @@ export interface Content {
 export class Draft {
   readonly nodes: DraftNode[] = [];
   readonly #byEntry = new Map<string, DraftNode>();
+  readonly #files = new Set<string>();
   readonly #tokens = new Set<Token>();
   readonly #blindSpots = new Map<string, BlindSpot>();
 
@@ -46,6 +47,17 @@ export class Draft {
     addMissing(known.tokens, node.tokens);
     addMissing(known.paths, node.paths);
     return known;
+  }
+
+  /** Adds a node for a file on this host. */
+  addFile(path: string, bytes: Buffer, identity: FileIdentity): void {
+    this.add(identity.entry ?? path, fileNode(path, bytes, identity));
+    this.#files.add(path);
+  }
+
+  /** Whether `addFile` was given this path. */
+  hasFile(path: string): boolean {
+    return this.#files.has(path);
   }
 
   /** Whether a node goes by one of these tokens. */
@@ -80,9 +92,9 @@ export function fileNode(path: string, bytes: Buffer, identity: FileIdentity): D
 }
 
 /** A reference with everything that it may mean on this host. */
-export async function toEdge(reference: Reference, document: string, files: FileIdentifier): Promise<Edge> {
+export function toEdge(reference: Reference, document: string, files: FileIdentifier): Edge {
   const path = pathOf(reference);
-  const identity = path === undefined ? undefined : await files.identify(path);
+  const identity = path === undefined ? undefined : files.identify(path);
   const tokens = [...(identity?.tokens ?? []), ...(identity?.below ?? [])];
   return { reference, document, tokens: [...tokens, ...nameTokens(reference), ...servedFileTokens(reference)] };
 }

@@ -1,4 +1,4 @@
-import { type BigIntStats, realpathSync, statSync } from 'node:fs';
+import { type BigIntStats, lstatSync, realpathSync, statSync } from 'node:fs';
 import { posix } from 'node:path';
 import { baseNameToken } from '../core/reference-tokens.ts';
 import type { Token } from '../core/use-graph.ts';
@@ -19,7 +19,7 @@ export interface FileIdentity {
 /** Tells what paths stand for; each path is looked at once. */
 export interface FileIdentifier {
   /** @param bytes the path where its name is not UTF-8, so that `path` only resembles it. */
-  identify(path: string, bytes?: Buffer): Promise<FileIdentity>;
+  identify(path: string, bytes?: Buffer): FileIdentity;
 }
 
 type Look = (path: string, bytes: Buffer) => FileIdentity;
@@ -55,12 +55,24 @@ export function localFiles(): FileIdentifier {
   const statusOfFolder: StatusOf = (path) => remembered(folders, path.toString('latin1'), () => statusOf(path));
   const tokensAbove: TokensAbove = (folder) =>
     remembered(above, folder, () => folderTokens(folder, statusOfFolder, tokensAbove));
-  return memoised((path, bytes) => lookAt(path, bytes, { statusOfFolder, tokensAbove }));
+  const realFolders = new Map<string, string | undefined>();
+  const realFolder: RealFolder = (folder) => remembered(realFolders, folder, () => resolved(folder));
+  return memoised((path, bytes) => lookAt(path, bytes, { statusOfFolder, realFolder, tokensAbove }));
 }
+
+/** What a path leads to, and its real path; of a file that does not exist, the place where it would be. */
+interface Found {
+  readonly status: Status;
+  readonly real: string | undefined;
+}
+
+/** The real path of a folder. */
+type RealFolder = (folder: string) => string | undefined;
 
 /** What is remembered of folders. */
 interface Folders {
   readonly statusOfFolder: StatusOf;
+  readonly realFolder: RealFolder;
   readonly tokensAbove: TokensAbove;
 }
 
@@ -90,9 +102,8 @@ export function pathTokens(path: string): readonly Token[] {
   return [`path:${path}`, `blank:${path.trim().replaceAll(/\s+/g, ' ')}`];
 }
 
-function lookAt(path: string, bytes: Buffer, { statusOfFolder, tokensAbove }: Folders): FileIdentity {
-  const status = statusOf(bytes);
-  const real = realPathOf(bytes);
+function lookAt(path: string, bytes: Buffer, { statusOfFolder, realFolder, tokensAbove }: Folders): FileIdentity {
+  const { status, real } = plainFile(path, bytes, realFolder) ?? { status: statusOf(bytes), real: realPathOf(bytes) };
   const paths = [...new Set([path, normalised(path), ...(real === undefined ? [] : [real])])];
   const isThere = typeof status === 'object';
   return {
@@ -105,18 +116,29 @@ function lookAt(path: string, bytes: Buffer, { statusOfFolder, tokensAbove }: Fo
   };
 }
 
+/** What is no link is by its own name in the real folder: one look instead of two, of which one goes from link to link. */
+function plainFile(path: string, bytes: Buffer, realFolder: RealFolder): Found | undefined {
+  const name = posix.basename(path);
+  if (!path.startsWith('/') || !path.endsWith(`/${name}`) || /^\.{0,2}$/.test(name)) return undefined;
+  const status = lookedUp(() => lstatSync(bytes, { bigint: true }));
+  const folder = status === undefined || status.isSymbolicLink() ? undefined : realFolder(posix.dirname(path));
+  if (status === undefined || folder === undefined || !Buffer.from(path).equals(bytes)) return undefined;
+  return { status, real: folder.endsWith('/') ? folder + name : `${folder}/${name}` };
+}
+
 function memoised(look: Look): FileIdentifier {
   const known = new Map<string, FileIdentity>();
   return {
-    identify: async (path, bytes = Buffer.from(path)) =>
-      remembered(known, bytes.toString('latin1'), () => look(path, bytes)),
+    identify: (path, bytes = Buffer.from(path)) => remembered(known, bytes.toString('latin1'), () => look(path, bytes)),
   };
 }
 
 function remembered<T>(known: Map<string, T>, key: string, make: () => T): T {
-  const found = known.get(key) ?? make();
-  known.set(key, found);
-  return found;
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  const made = make();
+  known.set(key, made);
+  return made;
 }
 
 function statusOf(path: Buffer): Status {
@@ -138,8 +160,12 @@ function realPathOf(path: Buffer): string | undefined {
 }
 
 function resolved(path: Buffer | string): string | undefined {
+  return lookedUp(() => realpathSync.native(path));
+}
+
+function lookedUp<T>(look: () => T): T | undefined {
   try {
-    return realpathSync.native(path);
+    return look();
   } catch {
     return undefined;
   }

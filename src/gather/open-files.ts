@@ -21,19 +21,13 @@ interface OpenFile {
  * @param folders only what lies below these counts: QEMU opens every image of a chain, so whoever needs a volume has it open.
  * @param ownPid poolkeeper itself does not count.
  */
-export async function openFileRoots(
-  files: FileIdentifier,
-  folders: readonly string[],
-  ownPid: number,
-): Promise<readonly GraphRoot[]> {
+export function openFileRoots(files: FileIdentifier, folders: readonly string[], ownPid: number): readonly GraphRoot[] {
   const isRelevant = (path: string): boolean => folders.some((folder) => path.startsWith(`${folder}/`));
   const open = [...filesOfProcesses(ownPid, isRelevant), ...filesOfLoopDevices(isRelevant)];
-  return Promise.all(
-    open.map(async ({ holder, path, evidence }) => {
-      const reference: Reference = { kind: 'path', value: path, evidence };
-      return { label: holder, kind: 'holder' as const, edges: [await toEdge(reference, holder, files)] };
-    }),
-  );
+  return open.map(({ holder, path, evidence }) => {
+    const reference: Reference = { kind: 'path', value: path, evidence };
+    return { label: holder, kind: 'holder', edges: [toEdge(reference, holder, files)] };
+  });
 }
 
 function filesOfProcesses(ownPid: number, isRelevant: (path: string) => boolean): readonly OpenFile[] {

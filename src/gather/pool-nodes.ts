@@ -32,10 +32,10 @@ export async function draftPool(
   const { pool, entries, volumes, unreadable } = listing;
   draft.miss(...listing.blindSpots);
   const exact = volumes.filter(({ isNameExact }) => isNameExact);
-  const identities = await Promise.all(exact.map(({ path }) => identify(path, files)));
-  const seen = exact.map((volume, index) => {
-    const node = volumeNode(volume, pool, identities[index] ?? NOT_A_FILE, isLocal);
-    return { volume, node: draft.add(identities[index]?.entry ?? node.id, node) };
+  const seen = exact.map((volume) => {
+    const identity = identify(volume.path, files);
+    const node = volumeNode(volume, pool, identity, isLocal);
+    return { volume, node: draft.add(identity.entry ?? node.id, node) };
   });
   const tokensOf = (name: string): readonly string[] => [volumeToken(pool.name, name)];
   const strays = await draftTree(pool.targetPath ?? '', entries ?? [], { draft, files, tokensOf });
@@ -57,7 +57,7 @@ function inexactVolumes(
   });
 }
 
-async function identify(path: string, files: FileIdentifier): Promise<FileIdentity> {
+function identify(path: string, files: FileIdentifier): FileIdentity {
   return path.startsWith('/') ? files.identify(path) : NOT_A_FILE;
 }
 

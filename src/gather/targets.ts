@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { posix } from 'node:path';
 import type { Edge, Token } from '../core/use-graph.ts';
-import { type Draft, fileNode, pathOf } from './draft.ts';
+import { type Draft, pathOf } from './draft.ts';
 import type { FileIdentifier, FileIdentity } from './file-identity.ts';
 import { unseenImage, volumeOfNoPool } from './unseen.ts';
 
@@ -19,21 +19,33 @@ export interface TargetSight {
 export async function draftTargets(edges: readonly Edge[], sight: TargetSight): Promise<void> {
   for (const edge of edges) {
     const { reference } = edge;
-    const path = reference.kind === 'path' ? pathOf(reference) : undefined;
-    if (path !== undefined) await draftTarget(edge, path, sight);
+    const unseen = draftTarget(edge, sight);
+    if (unseen !== undefined) await missTarget(unseen, sight);
     if (reference.kind === 'volume' && !sight.poolNames.has(reference.pool)) {
       sight.draft.miss(...volumeOfNoPool(edge, reference.pool));
     }
   }
 }
 
-async function draftTarget(edge: Edge, path: string, sight: TargetSight): Promise<void> {
-  const { draft } = sight;
-  const state = await draftFile(path, Buffer.from(path), sight);
-  if ((state !== 'missing' && state !== 'unreadable') || draft.knows(exactTokens(edge))) return;
+/** A path that leads to nothing that could be seen. */
+interface Unseen {
+  readonly edge: Edge;
+  readonly path: string;
+  readonly state: 'missing' | 'unreadable';
+}
+
+function draftTarget(edge: Edge, sight: TargetSight): Unseen | undefined {
+  const path = edge.reference.kind === 'path' ? pathOf(edge.reference) : undefined;
+  if (path === undefined || sight.draft.hasFile(path)) return undefined;
+  const state = draftFile(path, Buffer.from(path), sight);
+  if ((state !== 'missing' && state !== 'unreadable') || sight.draft.knows(exactTokens(edge))) return undefined;
+  return { edge, path, state };
+}
+
+async function missTarget({ edge, path, state }: Unseen, sight: TargetSight): Promise<void> {
   const alike = state === 'missing' ? await entriesAlike(path) : [];
-  for (const bytes of alike) await draftFile(bytes.toString(), bytes, sight);
-  if (alike.length === 0) draft.miss(...(await unseenImage({ edge, path, state })));
+  for (const bytes of alike) draftFile(bytes.toString(), bytes, sight);
+  if (alike.length === 0) sight.draft.miss(...(await unseenImage({ edge, path, state })));
 }
 
 /** A file that only has the base name of an absolute path may well be another one. */
@@ -41,9 +53,9 @@ function exactTokens({ tokens, reference }: Edge): readonly Token[] {
   return reference.value.startsWith('/') ? tokens.filter((token) => !token.startsWith('name:')) : tokens;
 }
 
-async function draftFile(path: string, bytes: Buffer, { draft, files }: TargetSight): Promise<FileIdentity['state']> {
-  const identity = await files.identify(path, bytes);
-  if (identity.state === 'file') draft.add(identity.entry ?? path, fileNode(path, bytes, identity));
+function draftFile(path: string, bytes: Buffer, { draft, files }: TargetSight): FileIdentity['state'] {
+  const identity = files.identify(path, bytes);
+  if (identity.state === 'file') draft.addFile(path, bytes, identity);
   return identity.state;
 }
 

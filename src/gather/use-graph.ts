@@ -84,17 +84,15 @@ export async function drawGraph(
   for (const listing of inventory.pools) volumes.push(...(await draftPool(listing, draft, sight)));
   draft.miss(...inventory.blindSpots, ...claims.blindSpots);
   const holders =
-    isLocal && ownPid !== undefined
-      ? await openFileRoots(sight.files, await poolFolders(pools, sight.files), ownPid)
-      : [];
+    isLocal && ownPid !== undefined ? openFileRoots(sight.files, poolFolders(pools, sight.files), ownPid) : [];
   const roots = [
-    ...(await claimRoots(claims, pools, sight)),
-    ...(await domainRoots(inventory, sight)),
-    ...(await poolRoots(pools, sight)),
+    ...claimRoots(claims, pools, sight),
+    ...domainRoots(inventory, sight),
+    ...poolRoots(pools, sight),
     ...holders,
   ];
   for (const { volume, node } of volumes) {
-    await addEdges(node, readVolumeXml(`${node.label}, XML`, volume.xml), sight);
+    addEdges(node, readVolumeXml(`${node.label}, XML`, volume.xml), sight);
   }
   for (const root of roots) await draftTargets(root.edges, sight);
   await exploreImages(sight);
@@ -111,68 +109,51 @@ export function isLocalUri(uri: string): boolean {
 }
 
 /** Claims are written down by the pool's UUID, since names of pools change. One on a pool that is no more keeps nothing. */
-async function claimRoots(
-  { claims }: Claims,
-  pools: readonly StoragePool[],
-  { files }: Sight,
-): Promise<readonly GraphRoot[]> {
-  const held = claims.flatMap((claim) => {
+function claimRoots({ claims }: Claims, pools: readonly StoragePool[], { files }: Sight): readonly GraphRoot[] {
+  return claims.flatMap((claim) => {
     const pool = pools.find(({ uuid }) => uuid.toLowerCase() === claim.poolUuid);
-    return pool === undefined ? [] : [{ claim, pool: pool.name }];
+    if (pool === undefined) return [];
+    const edge = toEdge(claimReference(claim, pool.name), claim.document, files);
+    return [{ label: claim.label, kind: claim.kind, edges: [edge], isClaim: true }];
   });
-  return Promise.all(
-    held.map(async ({ claim, pool }) => {
-      const edge = await toEdge(claimReference(claim, pool), claim.document, files);
-      return { label: claim.label, kind: claim.kind, edges: [edge], isClaim: true };
-    }),
-  );
 }
 
-async function domainRoots({ domains }: Inventory, sight: Sight): Promise<readonly GraphRoot[]> {
-  return Promise.all(
-    domains.map(async ({ name, documents }) => {
-      const edges = await Promise.all(
-        documents.map((document) => edgesOf(readXml(document.name, document.xml), sight)),
-      );
-      return { label: `domain ${name}`, kind: 'domain' as const, edges: edges.flat() };
-    }),
-  );
+function domainRoots({ domains }: Inventory, sight: Sight): readonly GraphRoot[] {
+  return domains.map(({ name, documents }) => {
+    const edges = documents.flatMap((document) => edgesOf(readXml(document.name, document.xml), sight));
+    return { label: `domain ${name}`, kind: 'domain', edges };
+  });
 }
 
 /** A pool may itself stand on a volume of another pool: a physical volume, a disk image. */
-async function poolRoots(pools: readonly StoragePool[], sight: Sight): Promise<readonly GraphRoot[]> {
-  return Promise.all(
-    pools.map(async ({ name, xml }) => {
-      const label = `storage pool ${name}`;
-      return { label, kind: 'pool' as const, edges: await edgesOf(readXml(`${label}, XML`, xml), sight) };
-    }),
-  );
+function poolRoots(pools: readonly StoragePool[], sight: Sight): readonly GraphRoot[] {
+  return pools.map(({ name, xml }) => {
+    const label = `storage pool ${name}`;
+    return { label, kind: 'pool', edges: edgesOf(readXml(`${label}, XML`, xml), sight) };
+  });
 }
 
 /** The directories of the pools, as the kernel names them. */
-async function poolFolders(pools: readonly StoragePool[], files: FileIdentifier): Promise<readonly string[]> {
+function poolFolders(pools: readonly StoragePool[], files: FileIdentifier): readonly string[] {
   const targets = pools.flatMap(({ targetPath }) => targetPath ?? []);
-  const identities = await Promise.all(targets.map((target) => files.identify(target)));
-  return [...new Set(identities.flatMap(({ paths }) => paths))];
+  return [...new Set(targets.flatMap((target) => files.identify(target).paths))];
 }
 
-async function addEdges(node: DraftNode, found: FoundReferences, sight: Sight): Promise<readonly Edge[]> {
-  const edges = await edgesOf(found, sight);
+function addEdges(node: DraftNode, found: FoundReferences, sight: Sight): readonly Edge[] {
+  const edges = edgesOf(found, sight);
   node.edges.push(...edges);
   return edges;
 }
 
-async function edgesOf(found: FoundReferences, { draft, files }: Sight): Promise<readonly Edge[]> {
+function edgesOf(found: FoundReferences, { draft, files }: Sight): readonly Edge[] {
   const { document, rawImages, fixedChains, references } = found;
   draft.miss(...found.blindSpots);
-  return Promise.all(
-    references.map(async (reference) => {
-      const edge = await toEdge(reference, document, files);
-      const isRaw = rawImages.has(reference.value);
-      const isFixed = fixedChains?.has(reference.value) === true;
-      return { ...edge, ...(isRaw && { isRaw }), ...(isFixed && { isFixed }) };
-    }),
-  );
+  return references.map((reference) => {
+    const edge = toEdge(reference, document, files);
+    const isRaw = rawImages.has(reference.value);
+    const isFixed = fixedChains?.has(reference.value) === true;
+    return isRaw || isFixed ? { ...edge, ...(isRaw && { isRaw }), ...(isFixed && { isFixed }) } : edge;
+  });
 }
 
 /** Reads the header of every image in the draft; each may add images that were not known before. */
@@ -184,7 +165,7 @@ async function exploreImages(sight: Sight): Promise<void> {
     for (let node = take(); node !== undefined; node = take()) {
       if (node.isDirectory) continue;
       await draftTargets(node.edges, sight);
-      await draftTargets(await addEdges(node, await readHeader(node, sight), sight), sight);
+      await draftTargets(addEdges(node, await readHeader(node, sight), sight), sight);
     }
   };
   // A reader that finds the list exhausted may be overtaken by another that adds to it, hence the repetition.

@@ -11,6 +11,8 @@ export interface HeaderName {
   readonly offset: number;
 }
 
+const UTF_8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
 /** Reads a name that ends at the first NUL or at the end of `bytes`, as C programs do. */
 export function decodeName(bytes: Uint8Array, offset: number): HeaderName {
   const end = bytes.indexOf(0);
@@ -20,7 +22,7 @@ export function decodeName(bytes: Uint8Array, offset: number): HeaderName {
 
 /** Decodes UTF-8, and says whether the text stands for exactly these bytes. */
 export function decodeUtf8(bytes: Uint8Array): { text: string; isExact: boolean } {
-  const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+  const text = UTF_8.decode(bytes);
   return { text, isExact: Buffer.from(text, 'utf8').equals(bytes) };
 }
 

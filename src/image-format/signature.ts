@@ -59,7 +59,10 @@ export function mayBeVmdkText(head: Uint8Array): boolean {
 }
 
 function matches(head: Uint8Array, { offset = 0, magic }: Signature<string>): boolean {
-  return latin1(head.subarray(offset, offset + magic.length)) === magic;
+  for (let index = 0; index < magic.length; index += 1) {
+    if (head[offset + index] !== magic.charCodeAt(index)) return false;
+  }
+  return true;
 }
 
 function latin1(bytes: Uint8Array): string {
