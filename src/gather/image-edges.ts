@@ -8,6 +8,7 @@ import type { QemuImgInfo } from '../image-format/qemu-img.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import { hasNumber, isNoStorageVolume, VIR_ERR } from '../libvirt/error-codes.ts';
 import { downloadVolume } from '../libvirt/stream.ts';
+import type { DocumentReader } from '../libvirt/xml/document-reader.ts';
 import { readDocument } from '../libvirt/xml/references.ts';
 import type { DraftNode } from './draft.ts';
 import { hasVanished } from './unseen.ts';
@@ -75,9 +76,9 @@ export function readVolumeXml(document: string, xml: string): FoundReferences {
 }
 
 /** What an XML document names; a document that cannot be read is a blind spot. */
-export function readXml(document: string, xml: string): FoundReferences {
+export function readXml(document: string, xml: string, read: DocumentReader = readDocument): FoundReferences {
   try {
-    const { found, rawImages, innerImages, fixedChains } = readDocument(xml);
+    const { found, rawImages, innerImages, fixedChains } = read(xml);
     const blindSpots = innerImages.map((image) => unseenInside(image, document));
     return { document, references: found.references, rawImages, fixedChains, blindSpots };
   } catch (error) {

@@ -4,6 +4,7 @@ import { track } from '../core/track.ts';
 import type { Edge, GraphRoot, UseGraph } from '../core/use-graph.ts';
 import type { QemuImgInfo } from '../image-format/qemu-img.ts';
 import type { Connection } from '../libvirt/connection.ts';
+import { createDocumentReader } from '../libvirt/xml/document-reader.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import { Draft, type DraftNode, linkSameFiles, toEdge } from './draft.ts';
 import { type FileIdentifier, localFiles, remoteFiles } from './file-identity.ts';
@@ -119,8 +120,9 @@ function claimRoots({ claims }: Claims, pools: readonly StoragePool[], { files }
 }
 
 function domainRoots({ domains }: Inventory, sight: Sight): readonly GraphRoot[] {
+  const read = createDocumentReader();
   return domains.map(({ name, documents }) => {
-    const edges = documents.flatMap((document) => edgesOf(readXml(document.name, document.xml), sight));
+    const edges = documents.flatMap((document) => edgesOf(readXml(document.name, document.xml, read), sight));
     return { label: `domain ${name}`, kind: 'domain', edges };
   });
 }

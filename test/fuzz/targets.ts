@@ -27,6 +27,7 @@ import { openGpgHome } from '../support/gpg.ts';
 import { createQcow2, qemuImg } from '../support/qemu.ts';
 import { readerOf } from '../unit/image-format/image-bytes.ts';
 import type { Material } from './mutation.ts';
+import { readingTarget } from './reading-target.ts';
 
 /** A reader of what others write. It may throw PoolkeeperErrors, and has to come to an end. */
 export interface Target {
@@ -54,6 +55,7 @@ export async function openTargets(): Promise<readonly Target[]> {
     ...(await signatureTargets()),
     ...(await stateTargets()),
     ...(await referenceTargets()),
+    readingTarget(),
     configurationTarget(),
   ];
 }
