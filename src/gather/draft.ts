@@ -27,7 +27,8 @@ export class Draft {
   readonly nodes: DraftNode[] = [];
   readonly #byEntry = new Map<string, DraftNode>();
   readonly #files = new Set<string>();
-  readonly #tokens = new Set<Token>();
+  /** Of all nodes, from when they are first asked for: on most hosts nobody asks. */
+  #tokens: Set<Token> | undefined;
   readonly #blindSpots = new Map<string, BlindSpot>();
 
   /** What could not be seen, each thing once. */
@@ -37,7 +38,7 @@ export class Draft {
 
   /** Adds a node; if its directory entry is known already, the known node learns the new names. */
   add(entry: string, node: DraftNode): DraftNode {
-    for (const token of node.tokens) this.#tokens.add(token);
+    if (this.#tokens !== undefined) for (const token of node.tokens) this.#tokens.add(token);
     const known = this.#byEntry.get(entry);
     if (known === undefined) {
       this.#byEntry.set(entry, node);
@@ -62,7 +63,8 @@ export class Draft {
 
   /** Whether a node goes by one of these tokens. */
   knows(tokens: readonly Token[]): boolean {
-    return tokens.some((token) => this.#tokens.has(token));
+    const all = (this.#tokens ??= new Set(this.nodes.flatMap((node) => node.tokens)));
+    return tokens.some((token) => all.has(token));
   }
 
   miss(...blindSpots: readonly BlindSpot[]): void {
@@ -95,8 +97,9 @@ export function fileNode(path: string, bytes: Buffer, identity: FileIdentity): D
 export function toEdge(reference: Reference, document: string, files: FileIdentifier): Edge {
   const path = pathOf(reference);
   const identity = path === undefined ? undefined : files.identify(path);
-  const tokens = [...(identity?.tokens ?? []), ...(identity?.below ?? [])];
-  return { reference, document, tokens: [...tokens, ...nameTokens(reference), ...servedFileTokens(reference)] };
+  const more = [...(identity?.below ?? []), ...nameTokens(reference), ...servedFileTokens(reference)];
+  const tokens = identity?.tokens ?? [];
+  return { reference, document, tokens: more.length === 0 ? tokens : [...tokens, ...more] };
 }
 
 /** The path that a reference names. libvirt runs QEMU in the root directory, where relative ones then start. */

@@ -126,10 +126,16 @@ function plainFile(path: string, bytes: Buffer, realFolder: RealFolder): Found |
   return { status, real: folder.endsWith('/') ? folder + name : `${folder}/${name}` };
 }
 
+/** What is the same in UTF-8 and in Latin-1. */
+const ASCII = /^[\0-\x7F]*$/;
+
 function memoised(look: Look): FileIdentifier {
   const known = new Map<string, FileIdentity>();
   return {
-    identify: (path, bytes = Buffer.from(path)) => remembered(known, bytes.toString('latin1'), () => look(path, bytes)),
+    identify: (path, bytes) => {
+      const key = bytes === undefined && ASCII.test(path) ? path : (bytes ?? Buffer.from(path)).toString('latin1');
+      return remembered(known, key, () => look(path, bytes ?? Buffer.from(path)));
+    },
   };
 }
 

@@ -9,7 +9,7 @@ import type { Connection } from '../libvirt/connection.ts';
 import { hasNumber, isNoStorageVolume, VIR_ERR } from '../libvirt/error-codes.ts';
 import { downloadVolume } from '../libvirt/stream.ts';
 import type { DocumentReader } from '../libvirt/xml/document-reader.ts';
-import { readDocument } from '../libvirt/xml/references.ts';
+import { type DocumentReading, readDocument, readUsualVolume } from '../libvirt/xml/references.ts';
 import type { DraftNode } from './draft.ts';
 import { hasVanished } from './unseen.ts';
 
@@ -70,6 +70,8 @@ export async function readHeader(node: DraftNode, sight: ImageSight): Promise<Fo
 
 /** What a volume's XML names. Most name nothing but themselves, and are not worth parsing. */
 export function readVolumeXml(document: string, xml: string): FoundReferences {
+  const usual = readUsualVolume(xml);
+  if (usual !== undefined) return foundIn(document, usual);
   const others = xml.replace(/<key>[^<]*<\/key>/, '').replace(/<target>\s*<path>[^<]*<\/path>/, '');
   if (LEAD.test(others)) return readXml(document, xml);
   return { document, references: [], rawImages: new Set(), blindSpots: [] };
@@ -78,9 +80,7 @@ export function readVolumeXml(document: string, xml: string): FoundReferences {
 /** What an XML document names; a document that cannot be read is a blind spot. */
 export function readXml(document: string, xml: string, read: DocumentReader = readDocument): FoundReferences {
   try {
-    const { found, rawImages, innerImages, fixedChains } = read(xml);
-    const blindSpots = innerImages.map((image) => unseenInside(image, document));
-    return { document, references: found.references, rawImages, fixedChains, blindSpots };
+    return foundIn(document, read(xml));
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const remedy = `look at the document with virsh; 'poolkeeper references -' says what is wrong with it`;
@@ -91,6 +91,11 @@ export function readXml(document: string, xml: string, read: DocumentReader = re
       blindSpots: [{ what: document, cause: error.message, remedy, concerns: 'everything' }],
     };
   }
+}
+
+function foundIn(document: string, { found, rawImages, innerImages, fixedChains }: DocumentReading): FoundReferences {
+  const blindSpots = innerImages.map((image) => unseenInside(image, document));
+  return { document, references: found.references, rawImages, fixedChains, blindSpots };
 }
 
 function unseenInside(image: string, document: string): BlindSpot {

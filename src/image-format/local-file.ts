@@ -1,4 +1,13 @@
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readSync,
+  type StatsBase,
+  statSync,
+} from 'node:fs';
 import { FailureError } from '../errors.ts';
 import type { ImageReader } from './image.ts';
 
@@ -23,7 +32,7 @@ type HostPath = string | Buffer;
  */
 export async function openLocalImage(path: HostPath): Promise<LocalImage> {
   assertImage(
-    attempt(path, 'open', () => statSync(path, { bigint: true })),
+    attempt(path, 'open', () => statSync(path)),
     path,
   );
   const fd = attempt(path, 'open', () => openSync(path, FLAGS));
@@ -44,7 +53,7 @@ export async function openLocalImage(path: HostPath): Promise<LocalImage> {
   }
 }
 
-function assertImage(stats: BigIntStats, path: HostPath): BigIntStats {
+function assertImage<S extends StatsBase<bigint> | StatsBase<number>>(stats: S, path: HostPath): S {
   if (stats.isFile() || stats.isBlockDevice()) return stats;
   throw new FailureError(`cannot read image '${path.toString()}': it is neither a regular file nor a block device`);
 }

@@ -137,10 +137,10 @@ class Declarations {
   /** A function that writes a UUID as text, at most 37 bytes with the final zero. */
   uuid<H>(name: string): (object: H) => string {
     const call = this.#library.func(name, 'int', ['void *', 'void *']);
+    const text = Buffer.alloc(37);
     return (object) => {
-      const text = new Uint8Array(37);
       call(object, text);
-      return new TextDecoder().decode(text.subarray(0, 36));
+      return text.toString('latin1', 0, 36);
     };
   }
 

@@ -45,7 +45,7 @@ export interface DocumentReading {
  * @throws IntegrityError as `readReferences`.
  */
 export function readDocument(xml: string): DocumentReading {
-  return readVolume(xml) ?? readFully(xml);
+  return readUsualVolume(xml) ?? readFully(xml);
 }
 
 /** Reads a document by parsing it. @throws IntegrityError as `readReferences`. */
@@ -63,7 +63,7 @@ export function readFully(xml: string): DocumentReading {
 }
 
 /** What `readFully` finds in a volume's document of the usual form: all but the backing store is the volume itself. */
-function readVolume(xml: string): DocumentReading | undefined {
+export function readUsualVolume(xml: string): DocumentReading | undefined {
   const form = readVolumeForm(xml);
   if (form === undefined) return undefined;
   const { name, backingPath: value } = form;
