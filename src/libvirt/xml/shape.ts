@@ -22,8 +22,15 @@ const FIRST = String.raw`\/[\w.+=-]+\/|vnet`;
 /** Behind what a value begins, its first part, and the rest of it. */
 const OWN = new RegExp(String.raw`(=['"]|>)(${FIRST})([\w.+=\/-]+)(?=['"<])`, 'g');
 
-/** What is a document's own and names nothing. */
-const SILENT = /(?<before><mac address='|<graphics type='[a-z]+' port='|<(?:image)?label>libvirt-)[\da-f:-]+(?=['<])/g;
+/** Behind what something is a document's own and names nothing: addresses of network cards, ports, UUIDs. */
+const BEFORE_SILENT = [
+  "<mac address='",
+  String.raw`<source network='[\w.-]+' portid='`,
+  "<graphics type='[a-z]+' port='",
+  '<(?:image)?label>libvirt-',
+  '<genid>',
+];
+const SILENT = new RegExp(String.raw`(?<before>${BEFORE_SILENT.join('|')})[\da-f:-]+(?=['<])`, 'g');
 
 /** A value as it stands in the text of a shape. */
 const HELD = new RegExp(String.raw`^(${FIRST})${MARK.replaceAll('.', String.raw`\.`)}(\d+)$`);

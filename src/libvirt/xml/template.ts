@@ -36,7 +36,7 @@ const DOUBTFUL = /&|<[!?]|commandline|override|protocol|slice|(?:json|file|fat|h
  *    what is decoded or put together has no place here (`DOUBTFUL`, `isMixed`).
  * 3. No word in a rule has a slash or begins with `vnet`, but for `/dev/`. Whether a value begins with that is decided by what
  *    stays of it; and so it is for texts of elements that hold others, as what stays has two slashes, or is `vnet`.
- * 4. What is taken and not held (name, UUID and number of the domain, addresses of network cards, ports of displays, labels)
+ * 4. What is taken and not held (name, UUID and number of the domain, what comes behind `BEFORE_SILENT`)
  *    begins with no slash and no `file:` or the like, and no rule selects it: it is nothing to anybody.
  */
 export function templateOf({ text }: Pick<Shape, 'text'>): Template | undefined {

@@ -93,6 +93,24 @@ describe('templateOf', () => {
     });
   }
 
+  it('takes two running domains for one shape', () => {
+    const live =
+      samplesOf('domain')
+        .find((xml) => xml.includes("portid='"))
+        ?.replace('<cpu', '<genid>12ab-3</genid><cpu') ?? '';
+    const other = live
+      .replaceAll('web1', 'mail2')
+      .replaceAll('6b1d7f5c-', '00000000-')
+      .replace("id='5'", "id='17'")
+      .replaceAll(/(?<=portid='6|52:54:00:|vnet|pts\/|channel\/)\w/g, '8')
+      .replace('12ab-3', '45-6');
+    const [shape, otherShape] = [takeShape(live), takeShape(other)];
+    expect(other).to.not.equal(live);
+    expect(otherShape?.text).to.equal(shape?.text);
+    const template = shape && templateOf(shape);
+    expect(template && otherShape && fillTemplate(template, otherShape)).to.deep.equal(readFully(other));
+  });
+
   it('takes what most domains are', () => {
     const taken = SAMPLES.map(takeShape).filter((shape) => shape !== undefined && templateOf(shape) !== undefined);
     expect(taken.length).to.be.greaterThan(4);
@@ -106,7 +124,7 @@ describe('templateOf', () => {
     const functions = new Set(rules.flatMap(({ xpath }) => xpath.match(/[\w-]+(?=\()/g) ?? []));
     expect([...functions].toSorted()).to.deep.equal(['local-name', 'normalize-space', 'not', 'starts-with', 'text']);
     const silent = rules.filter(({ xpath }) =>
-      /(?:^|[/@:])(?:address|port|label|imagelabel|name|uuid|id)$/.test(xpath),
+      /(?:^|[/@:])(?:address|port|portid|label|imagelabel|genid|name|uuid|id)$/.test(xpath),
     );
     expect(silent.filter(({ content }) => content !== 'nothing').map(({ xpath }) => xpath)).to.deep.equal(
       rules.filter(({ xpath }) => xpath.endsWith('[@protocol]/@name')).map(({ xpath }) => xpath),

@@ -16,7 +16,7 @@ export const ODDITIES = [
   `'/a/b'|"/a/b"|>/a/b<|/dev/|/dev|'vnet3'|>vnet3<|vnet|/|<x/>|&amp;|<!---->|poolkeeper.placeholder.0|commandline|json:`,
   "<backingStore/>|<source file='/a/b'/>|<kernel>/a/b</kernel>|<char>/dev/b</char>|<char>/<x>/dev/x</x></char>|file:/a/b",
   " type='raw'| type='/a/b'| pool='p'| volume='/a/b'| name='/a/b'| protocol='rbd'| dev='vnet3'| file='/a/b'",
-  "<mac address='52:54:00:5c:0f:11'/>|<graphics type='vnc' port='5900'/>|<label>libvirt-6b1d</label>|<backend model='random'>",
+  "<mac address='52:54:00:5c:0f:11'/>|<graphics type='vnc' port='5900'/>|<label>libvirt-6b1d</label>|<genid>6b1d</genid>|<source network='n' portid='6b1d'/>|<backend model='random'>",
 ].flatMap((tokens) => tokens.split('|'));
 
 const ELEMENTS =
