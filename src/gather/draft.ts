@@ -50,13 +50,13 @@ export class Draft {
     return known;
   }
 
-  /** Adds a node for a file on this host. */
+  /** Adds a node for a file on this host, as `fileNode` does. */
   addFile(path: string, bytes: Buffer, identity: FileIdentity): void {
     this.add(identity.entry ?? path, fileNode(path, bytes, identity));
-    this.#files.add(path);
+    if (Buffer.from(path).equals(bytes)) this.#files.add(path);
   }
 
-  /** Whether `addFile` was given this path. */
+  /** Whether `addFile` was given the file of just this path. */
   hasFile(path: string): boolean {
     return this.#files.has(path);
   }
