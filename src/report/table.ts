@@ -111,8 +111,6 @@ function lineOf<Row>(
   return cells.join(GAP).trimEnd();
 }
 
-const graphemes = new Intl.Segmenter();
-
 /** The beginning of a text and an ellipsis, where the whole does not fit in `width` columns of a terminal. */
 export function shorten(text: string, width: number): string {
   return stringWidth(text) <= width ? text : `${beginning(graphemesOf(text), width - 1)}…`;
@@ -127,8 +125,9 @@ export function shortenMiddle(text: string, width: number): string {
   return `${head}…${graphemesOf(tail).toReversed().join('')}`;
 }
 
+/** Made when needed: the first one of a process takes half as long as Node takes to start. */
 function graphemesOf(text: string): readonly string[] {
-  return [...graphemes.segment(text)].map(({ segment }) => segment);
+  return [...new Intl.Segmenter().segment(text)].map(({ segment }) => segment);
 }
 
 /** As many of the graphemes as fit. */
