@@ -1,6 +1,7 @@
-import type * as Undici from 'undici';
+import type { Dispatcher } from 'undici';
 
 import { basicAuthorization } from './address.ts';
+import type * as HttpClient from './http-client.ts';
 import { proxyFor, type ProxySettings } from './proxy.ts';
 
 /** Limits on a connection, in milliseconds. */
@@ -13,7 +14,7 @@ export interface Timeouts {
 
 /** The way to an origin. */
 export interface Route {
-  readonly dispatcher: Undici.Dispatcher;
+  readonly dispatcher: Dispatcher;
   readonly proxy: URL | undefined;
 }
 
@@ -21,7 +22,7 @@ export interface Route {
 export class Dispatchers {
   readonly #settings: ProxySettings;
   readonly #timeouts: Timeouts;
-  readonly #dispatchers = new Map<string, Undici.Dispatcher>();
+  readonly #dispatchers = new Map<string, Dispatcher>();
 
   constructor(settings: ProxySettings, timeouts: Timeouts) {
     this.#settings = settings;
@@ -31,10 +32,9 @@ export class Dispatchers {
   /** @throws UsageError when the environment names an unusable proxy. */
   async routeTo(url: URL): Promise<Route> {
     const proxy = proxyFor(url, this.#settings);
-    // As one object: a bundle knows no other name in a CommonJS module.
-    const { default: undici } = await import('undici');
+    const client = await import('./http-client.ts');
     const key = proxy?.href ?? 'direct';
-    const dispatcher = this.#dispatchers.get(key) ?? this.#open(undici, proxy);
+    const dispatcher = this.#dispatchers.get(key) ?? this.#open(client, proxy);
     this.#dispatchers.set(key, dispatcher);
     return { dispatcher, proxy };
   }
@@ -45,7 +45,7 @@ export class Dispatchers {
     this.#dispatchers.clear();
   }
 
-  #open({ Agent, Pool, ProxyAgent }: typeof Undici.default, proxy: URL | undefined): Undici.Dispatcher {
+  #open({ Agent, Pool, ProxyAgent }: typeof HttpClient, proxy: URL | undefined): Dispatcher {
     const { connectMs, headersMs } = this.#timeouts;
     if (proxy === undefined) return new Agent({ connect: { timeout: connectMs } });
     const token = basicAuthorization(proxy);
