@@ -11,21 +11,31 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const out = process.argv[2] ?? join(ROOT, 'dist/bundle');
 
 /**
- * string-width, which yargs brings along, makes its Intl.Segmenter when it is loaded. That takes half as long as Node to start,
- * and texts of ASCII never need it: here it is made when it is first asked. Fails when the library no longer reads like that.
+ * string-width, which yargs brings along, makes an Intl.Segmenter and the expression for all emoji when it is loaded. That takes
+ * almost as long as Node to start, and texts of ASCII never need them: here they are made when first asked.
  */
-const SEGMENTER = 'const segmenter = new Intl.Segmenter();';
-const lateSegmenter = {
-  name: 'late-segmenter',
+const MADE_EARLY = [
+  ['const segmenter = new Intl.Segmenter();', 'segmenter', 'new Intl.Segmenter()', 'segment'],
+  [
+    'const rgiEmojiRegex = /^\\p{RGI_Emoji}$/v;',
+    'rgiEmojiRegex',
+    String.raw`new RegExp('^\\p{RGI_Emoji}$', 'v')`,
+    'test',
+  ],
+];
+const lateWidths = {
+  name: 'late-widths',
   setup({ onLoad }) {
     onLoad({ filter: /\/string-width\/index\.js$/ }, ({ path }) => {
-      const source = readFileSync(path, 'utf8');
-      // The edition in CommonJS form, that of cli-progress, has none.
-      if (!source.includes('Segmenter')) return undefined;
-      if (source.split('Segmenter(').length !== 2 || !source.includes(SEGMENTER))
-        return { errors: [{ text: `${path} makes its segmenter in another way: adapt packaging/bundle.mjs` }] };
-      const late = 'let own; const segmenter = { segment: text => (own ??= new Intl.Segmenter()).segment(text) };';
-      return { contents: source.replace(SEGMENTER, late), loader: 'js' };
+      let contents = readFileSync(path, 'utf8');
+      for (const [early, name, made, method] of MADE_EARLY) {
+        const late = `let ${name}Made; const ${name} = { ${method}: text => (${name}Made ??= ${made}).${method}(text) };`;
+        contents = contents.replace(early, () => late);
+      }
+      // The edition in CommonJS form, that of cli-progress, has neither.
+      const isOther = /^const.*(?:Intl\.Segmenter|RGI_Emoji).*;$/m.test(contents.replaceAll(/^let \w+Made; .*$/gm, ''));
+      if (isOther) return { errors: [{ text: `${path} reads otherwise: adapt packaging/bundle.mjs` }] };
+      return { contents, loader: 'js' };
     });
   },
 };
@@ -52,7 +62,7 @@ await build({
     js: "import{createRequire as $createRequire}from'node:module';let $require;const require=name=>($require??=$createRequire(import.meta.url))(name);",
   },
   legalComments: 'linked',
-  plugins: [lateSegmenter],
+  plugins: [lateWidths],
   logLevel: 'warning',
 });
 // Nothing in it depends on where it is printed, and formatting it takes longer than starting Node.
