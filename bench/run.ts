@@ -3,11 +3,12 @@ import { firstSyncRow, limitedSyncRow } from './first-sync-row.ts';
 import { type Row, table } from './row.ts';
 import { scaling } from './scaling.ts';
 import { domainRows, unchangedRow } from './scan-rows.ts';
-import { helpRow, queryRow } from './startup-rows.ts';
+import { helpRow, pathRow, queryRow } from './startup-rows.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<Row | readonly Row[]>>> = {
   help: helpRow,
   query: queryRow,
+  path: pathRow,
   unchanged: unchangedRow,
   domains: domainRows,
   'first-sync': firstSyncRow,

@@ -29,3 +29,14 @@ export async function queryRow(): Promise<Row> {
     });
   });
 }
+
+/** `poolkeeper path` with one image in the pool: what scripts call before they define a domain. */
+export async function pathRow(): Promise<Row> {
+  return withHost(async (world) => {
+    await addImages(world, 1);
+    const [image = ''] = await world.volumes();
+    const floor = await nodeAlone();
+    const samples = await repeat(RUNS, () => measureNode(PROGRAM, 'path', image, ...world.options));
+    return toRow('path', samples, floor, { goals: ({ ratio }) => [atMost('ratio', ratio, 2.2)] });
+  });
+}
