@@ -2,13 +2,14 @@ import { type PartialImage, progressNotes, type Validators } from '../core/parti
 import type { ImageSink } from '../core/ports.ts';
 import type { WantedImage } from '../core/selection.ts';
 import { checkDownloadedHeader } from '../image-format/download-check.ts';
+import { isConnectionLost } from '../libvirt/error-codes.ts';
 import { downloadVolume } from '../libvirt/stream.ts';
 import { createVolume, volumeXml } from '../libvirt/volume.ts';
 import type { HeldPart, SinkStart } from '../transfer/image-transfer.ts';
 import { openCheckpointedUpload } from './checkpointed-upload.ts';
 import type { Environment } from './environment.ts';
 import { makeVolumeDurable } from './make-durable.ts';
-import { removeOwnVolume } from './own-volume.ts';
+import { findVolume, removeOwnVolume } from './own-volume.ts';
 
 /** Which image is on its way into which volume. */
 export interface Arrival {
@@ -24,19 +25,20 @@ export interface Arrival {
 export class ArrivingVolume {
   readonly #arrival: Arrival;
   readonly #environment: Environment;
-  #exists: boolean;
+  #existence: 'absent' | 'uncertain' | 'there';
   #held: Validators & { readonly bytes: bigint };
 
   constructor(arrival: Arrival, environment: Environment) {
     const { heldBytes: bytes = 0n, etag, lastModified } = arrival.partial ?? {};
     this.#arrival = arrival;
     this.#environment = environment;
-    this.#exists = arrival.partial !== undefined;
+    this.#existence = arrival.partial === undefined ? 'absent' : 'there';
     this.#held = { bytes, etag, lastModified };
   }
 
-  get exists(): boolean {
-    return this.#exists;
+  /** Whether there is something that has to be taken up again or removed; also when nobody knows. */
+  get mayExist(): boolean {
+    return this.#existence !== 'absent';
   }
 
   /** The part of the image that is in the volume for certain, and would be after a loss of power. */
@@ -60,11 +62,7 @@ export class ArrivingVolume {
     checkDownloadedHeader(head, { name: `${identity.product} ${identity.version}`, sizeBytes });
     // Before the first byte overwrites what an earlier note speaks of.
     await this.#note({ bytes: offset, etag, lastModified });
-    if (!this.#exists) {
-      const xml = volumeXml({ name: volumeName, capacityBytes: sizeBytes, allocationBytes: 0n, format: 'raw' });
-      await createVolume(connection, poolName, xml);
-      this.#exists = true;
-    }
+    if (this.#existence !== 'there') await this.#create();
     const onHeld = async (bytes: bigint): Promise<void> => {
       await makeVolumeDurable(this.#environment, volumeName);
       await this.#note({ bytes, etag, lastModified });
@@ -75,6 +73,30 @@ export class ArrivingVolume {
   /** Removes the volume. Nothing may use it. */
   async remove(): Promise<void> {
     await removeOwnVolume(this.#environment, this.#arrival.volumeName);
+  }
+
+  /** When libvirtd dies meanwhile, its answer is lost, but perhaps not the volume. */
+  async #create(): Promise<void> {
+    if (this.#existence !== 'uncertain' || !(await this.#isAsMade())) await this.#make();
+    this.#existence = 'there';
+  }
+
+  async #make(): Promise<void> {
+    const { volumeName, image } = this.#arrival;
+    const { connection, poolName } = this.#environment;
+    const { sizeBytes: capacityBytes } = image;
+    try {
+      const xml = volumeXml({ name: volumeName, capacityBytes, allocationBytes: 0n, format: 'raw' });
+      await createVolume(connection, poolName, xml);
+    } catch (error) {
+      if (isConnectionLost(error)) this.#existence = 'uncertain';
+      throw error;
+    }
+  }
+
+  async #isAsMade(): Promise<boolean> {
+    const { volumeName, image } = this.#arrival;
+    return (await findVolume(this.#environment, volumeName))?.lengthBytes === image.sizeBytes;
   }
 
   async #note(held: Validators & { readonly bytes: bigint }): Promise<void> {

@@ -55,7 +55,7 @@ export async function fetchImage(fetch: Fetch, environment: Environment): Promis
     transferred = await runFetch(fetch, volume, environment);
   } catch (error) {
     const status = statusAfter(error, volume);
-    if (status !== 'saving' && volume.exists) await removeUnused(volume, fetch);
+    if (status !== 'saving' && volume.mayExist) await removeUnused(volume, fetch);
     const reason = error instanceof Error ? { reason: error.message } : {};
     await putRecord(environment, saving, { ...draft, status, ...reason });
     if (status !== 'saving') await environment.journal.done(intentId);
@@ -144,5 +144,5 @@ function provenanceOf({ image, source }: Fetch, { program }: Environment): Image
 /** What is wrong with the image itself is remembered, and room is made; whatever else happened may pass. */
 function statusAfter(error: unknown, volume: ArrivingVolume): 'killed' | 'queued' | 'saving' {
   if (error instanceof IntegrityError || error instanceof TrustError) return 'killed';
-  return error instanceof NoSpaceError || !volume.exists ? 'queued' : 'saving';
+  return error instanceof NoSpaceError || !volume.mayExist ? 'queued' : 'saving';
 }
