@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { compareWithGolden } from '../support/golden.ts';
 import { screenOf } from '../support/screen.ts';
 import { runInTerminal } from '../support/terminal.ts';
-import { World } from '../support/world.ts';
+import { UNCOVERED, World } from '../support/world.ts';
 
 const execute = promisify(execFile);
 
@@ -92,7 +92,7 @@ function showScreens(columns: number): void {
       ['sync', '-q'],
       ['gc', '-q', '--yes'],
     ]) {
-      const options = { env: { PATH: '/usr/bin:/bin', NODE_V8_COVERAGE: '' }, cwd: '/' };
+      const options = { env: { PATH: '/usr/bin:/bin', ...UNCOVERED }, cwd: '/' };
       const run = await execute(process.execPath, [...program(), '--config', config, ...words], options);
       expect(run).to.deep.include({ stdout: '', stderr: '' });
     }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { sha256Of, until } from '../support/aftermath.ts';
-import { type Run, World } from '../support/world.ts';
+import { type Run, UNCOVERED, World } from '../support/world.ts';
 
 const execute = promisify(execFile);
 const PROGRAM = fileURLToPath(new URL('../../../bin/poolkeeper.js', import.meta.url));
@@ -62,8 +62,7 @@ describe('poolkeeper run by a user without rights', () => {
     const user = ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, PROGRAM];
     const env = {
       PATH: process.env['PATH'],
-      // The coverage of this process goes where that user may not write.
-      NODE_V8_COVERAGE: '',
+      ...UNCOVERED,
       HOME: home,
       XDG_STATE_HOME: join(home, 'state'),
       XDG_CACHE_HOME: join(home, 'cache'),
