@@ -6,13 +6,13 @@ import { UsageError } from '../errors.ts';
 import { readBaseImage } from '../execute/base-image.ts';
 import { checkCloneName, createOverlay } from '../execute/create-overlay.ts';
 import { cloneFully, type FullClone } from '../execute/full-clone.ts';
+import { runWatchedTask } from '../execute/watched-task.ts';
 import type { Volume } from '../libvirt/volume.ts';
 import { readRecords } from '../state/records.ts';
 import type { CommandContext } from './context.ts';
 import { anyOption, holdImage } from './hold-image.ts';
 import { type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { lookupUsablePool, openSession, type Session, withConnection } from './session.ts';
-import { runWatchedTask } from '../execute/watched-task.ts';
 
 interface CloneArguments extends PoolArguments {
   readonly words: readonly string[];

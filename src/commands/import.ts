@@ -7,6 +7,7 @@ import { encodeVolumeName, identityText } from '../core/identity.ts';
 import type { Digest } from '../core/record.ts';
 import { UsageError } from '../errors.ts';
 import { importImage, type ImportedImage } from '../execute/import-image.ts';
+import { runWatchedTask } from '../execute/watched-task.ts';
 import { poolSpace, refreshPool } from '../libvirt/storage-pool.ts';
 import type { Fetcher } from '../core/ports.ts';
 import { type ImageSource, openFileSource, openRemoteSource, standardInputSource } from '../transfer/image-source.ts';
@@ -16,7 +17,6 @@ import type { Verb } from './options.ts';
 import { assertUnused, repairState } from './repair-state.ts';
 import { type LockedSession, withLock, withSession } from './session.ts';
 import { type Patience, patience, type PatienceArguments, patienceOptions } from './transfer-options.ts';
-import { runWatchedTask } from '../execute/watched-task.ts';
 
 interface ImportArguments extends NewImageArguments, PatienceArguments {
   readonly file: string;

@@ -1,11 +1,11 @@
 import { formatBytes } from '../core/byte-size.ts';
 import { assertNewName, snapshotId, snapshotIdentity } from '../core/snapshots.ts';
 import { takeSnapshot } from '../execute/take-snapshot.ts';
+import { runWatchedTask } from '../execute/watched-task.ts';
 import type { FoundImage } from './find-image.ts';
 import { assertRoom, openImage, permitted, withSoleUse } from './persistent-image.ts';
 import type { LockedSession } from './session.ts';
 import { sweepFailed } from './sweep-copy.ts';
-import { runWatchedTask } from '../execute/watched-task.ts';
 
 /** `snapshot create IMAGE [NAME]`: keeps the present content of a persistent image. */
 export async function createSnapshot(

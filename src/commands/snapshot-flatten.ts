@@ -1,10 +1,10 @@
 import { temporaryIdentity, flatBytes, snapshotId } from '../core/snapshots.ts';
 import { flattenImage } from '../execute/take-snapshot.ts';
+import { runWatchedTask } from '../execute/watched-task.ts';
 import type { FoundImage } from './find-image.ts';
 import { assertRoom, openImage, permitted, withSoleUse } from './persistent-image.ts';
 import type { LockedSession } from './session.ts';
 import { sweepCopy, sweepFailed } from './sweep-copy.ts';
-import { runWatchedTask } from '../execute/watched-task.ts';
 
 /** `snapshot flatten IMAGE`: makes a persistent image stand on nothing, with the content that it has. */
 export async function flattenSnapshots(
