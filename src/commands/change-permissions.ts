@@ -1,6 +1,6 @@
 import { FailureError, UsageError } from '../errors.ts';
 import { changePermissions, type PermissionChange } from '../execute/file-permissions.ts';
-import { isLocalUri } from '../gather/use-graph.ts';
+import { isLocalUri } from '../libvirt/local-uri.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
 import { lookupVolume } from '../libvirt/volume.ts';
 import { lookupAccount } from '../state/accounts.ts';

@@ -6,7 +6,8 @@ import { NoMatchError, UsageError } from '../errors.ts';
 import { toEdge } from '../gather/draft.ts';
 import { type FileIdentity, localFiles, remoteFiles } from '../gather/file-identity.ts';
 import type { SeenVolume } from '../gather/pool-nodes.ts';
-import { type GatheredGraph, isLocalUri } from '../gather/use-graph.ts';
+import type { GatheredGraph } from '../gather/use-graph.ts';
+import { isLocalUri } from '../libvirt/local-uri.ts';
 
 /** What somebody asks about: a volume, or a file that no pool holds. */
 export interface Subject {

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { FailureError } from '../errors.ts';
-import { isLocalUri } from '../gather/use-graph.ts';
+import { isLocalUri } from '../libvirt/local-uri.ts';
 import { lookupVolume } from '../libvirt/volume.ts';
 import { syncPath } from '../state/atomic-file.ts';
 import { errnoCode, fileError } from '../state/file-error.ts';

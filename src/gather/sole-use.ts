@@ -3,7 +3,7 @@ import { soleUseOf } from '../core/sole-use.ts';
 import { FailureError, IncompleteViewError, InUseError } from '../errors.ts';
 import { type PoolToJudge, seePool } from './judge-pool.ts';
 import { findSeen } from './pool-nodes.ts';
-import { isLocalUri } from './use-graph.ts';
+import { isLocalUri } from '../libvirt/local-uri.ts';
 
 /** Which volume is to get another content. */
 export interface ContentChange {

@@ -5,6 +5,7 @@ import type { Edge, GraphRoot, UseGraph } from '../core/use-graph.ts';
 import type { QemuImgInfo } from '../image-format/qemu-img.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import { createDocumentReader } from '../libvirt/xml/document-reader.ts';
+import { isLocalUri } from '../libvirt/local-uri.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import { Draft, type DraftNode, linkSameFiles, toEdge } from './draft.ts';
 import { type FileIdentifier, localFiles, remoteFiles } from './file-identity.ts';
@@ -99,14 +100,6 @@ export async function drawGraph(
   await exploreImages(sight);
   await linkSameFiles(draft.nodes);
   return { graph: { nodes: draft.nodes, roots, blindSpots: draft.blindSpots }, volumes, pools };
-}
-
-/**
- * A URI without a host name, as in `qemu:///system` or `qemu+unix:///session?socket=…`, is about this host. Where the
- * command of `qemu+ext:///system?command=…` leads, nobody knows.
- */
-export function isLocalUri(uri: string): boolean {
-  return /^[a-z0-9-]+(?:\+(?!ext:)[a-z0-9]+)?:\/\/\//i.test(uri);
 }
 
 /** Claims are written down by the pool's UUID, since names of pools change. One on a pool that is no more keeps nothing. */

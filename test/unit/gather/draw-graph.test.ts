@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { createResolver, mark } from '../../../src/core/use-graph.ts';
 import type { PoolListing } from '../../../src/gather/inventory.ts';
-import { drawGraph, isLocalUri } from '../../../src/gather/use-graph.ts';
+import { drawGraph } from '../../../src/gather/use-graph.ts';
 import type { Volume } from '../../../src/libvirt/volume.ts';
 
 const POOL = '/srv/images';
@@ -31,20 +31,6 @@ describe('drawGraph', () => {
   async function neededIn(devices: string): Promise<readonly string[]> {
     const { graph } = await draw(devices);
     return [...mark(graph, createResolver(graph.nodes), new Map()).keys()];
-  }
-});
-
-describe('isLocalUri', () => {
-  for (const [uri, isLocal] of [
-    ['qemu:///system', true],
-    ['qemu+unix:///session?socket=/run/user/1/libvirt/libvirt-sock', true],
-    ['test:///default', true],
-    ['qemu+ssh://host/system', false],
-    ['qemu+ext:///system?command=/usr/local/bin/tunnel', false],
-  ] as const) {
-    it(`takes ${uri} for ${isLocal ? 'this host' : 'another one'}`, () => {
-      expect(isLocalUri(uri)).to.equal(isLocal);
-    });
   }
 });
 
