@@ -1,7 +1,6 @@
-import { createRequire } from 'node:module';
-import type * as fastXmlParser from 'fast-xml-parser';
 import { LibvirtError } from '../errors.ts';
 import { type PlainXmlSink, readPlainXml } from './xml/plain-xml.ts';
+import { loadFastXmlParser } from './xml/libraries.ts';
 
 /** Entities stay as they are while parsing and are decoded here: only the five of XML itself, none from a document. */
 const PARSER_OPTIONS = {
@@ -48,13 +47,8 @@ export function parsePlain(xml: string): XmlElement | undefined {
 
 /** Parses a document of any kind. @throws Error when it is not well-formed. */
 export function parseFully(xml: string): unknown {
-  const { XMLParser } = loadParser();
+  const { XMLParser } = loadFastXmlParser();
   return new XMLParser(PARSER_OPTIONS).parse(xml, true);
-}
-
-/** Loads the parser when the first document needs it: with all of its modules it takes as long as a short command. */
-function loadParser(): typeof fastXmlParser {
-  return createRequire(import.meta.url)('fast-xml-parser') as typeof fastXmlParser;
 }
 
 type XmlRecord = Record<string, unknown>;

@@ -1,5 +1,6 @@
-import { DOMParser, ParseError } from '@xmldom/xmldom';
+import type * as Xmldom from '@xmldom/xmldom';
 import { IntegrityError } from '../../errors.ts';
+import { loadXmldom } from './libraries.ts';
 import { isElement, type XmlAttribute, type XmlElement } from './node.ts';
 import { parsePlainTree } from './plain-tree.ts';
 
@@ -63,7 +64,8 @@ export function refusal(reason: string, cause?: unknown): IntegrityError {
   });
 }
 
-function parse(xml: string): ReturnType<DOMParser['parseFromString']> {
+function parse(xml: string): Xmldom.Document {
+  const { DOMParser, ParseError } = loadXmldom();
   // Names that are not UTF-8 arrive as U+FFFD. The parser then warns first of all; any other complaint is final.
   let expectsEncodingWarning = xml.includes('\uFFFD');
   let complaint: string | undefined;

@@ -1,5 +1,5 @@
-import { parse } from 'xpath';
 import type { DocumentKind } from '../../core/reference.ts';
+import { loadXPath } from './libraries.ts';
 import { childElements, type Document } from './document.ts';
 import { DOCUMENT_RULES } from './document-rules.ts';
 import type { XmlAttribute, XmlElement, XmlNode } from './node.ts';
@@ -8,7 +8,7 @@ import type { Rule } from './rule.ts';
 /** Finds the places of a document that the rules of its kind select. The last rule that selects a place holds for it. */
 export function matchRules(kind: DocumentKind, document: Document): ReadonlyMap<XmlNode, Rule> {
   const places = new Map<XmlNode, Rule>();
-  for (const matcher of MATCHERS[kind]) {
+  for (const matcher of matchersOf(kind)) {
     if (!matcher.mayMatch(document)) continue;
     for (const place of matcher.select(document)) places.set(place, matcher.rule);
   }
@@ -62,7 +62,7 @@ function relativeTo(rest: string): string {
 type Select = (element: XmlElement) => readonly XmlNode[];
 
 function byXPath(xpath: string): Select {
-  const expression = lazily(() => parse(xpath));
+  const expression = lazily(() => loadXPath().parse(xpath));
   return (node) => expression().evaluateNodeSet({ node, allowAnyNamespaceForNoPrefix: true }).toUnsortedArray();
 }
 
@@ -117,12 +117,11 @@ function lazily<T>(make: () => T): () => T {
   return () => (made ??= { value: make() }).value;
 }
 
-const MATCHERS: Readonly<Record<DocumentKind, readonly Matcher[]>> = {
-  domain: DOCUMENT_RULES.domain.map(compileMatcher),
-  domainsnapshot: DOCUMENT_RULES.domainsnapshot.map(compileMatcher),
-  domaincheckpoint: DOCUMENT_RULES.domaincheckpoint.map(compileMatcher),
-  domainbackup: DOCUMENT_RULES.domainbackup.map(compileMatcher),
-  domstatus: DOCUMENT_RULES.domstatus.map(compileMatcher),
-  volume: DOCUMENT_RULES.volume.map(compileMatcher),
-  pool: DOCUMENT_RULES.pool.map(compileMatcher),
-};
+const prepared = new Map<DocumentKind, readonly Matcher[]>();
+
+/** The rules of a kind, prepared when the first document of that kind is read. */
+function matchersOf(kind: DocumentKind): readonly Matcher[] {
+  const known = prepared.get(kind) ?? DOCUMENT_RULES[kind].map(compileMatcher);
+  prepared.set(kind, known);
+  return known;
+}
