@@ -1,7 +1,7 @@
 import { closeSync, constants as files, openSync } from 'node:fs';
 import { constants } from 'node:os';
-import koffi from 'koffi';
 import { IncompleteViewError, InUseError } from '../errors.ts';
+import { loadKoffi } from '../load-koffi.ts';
 
 /**
  * QEMU's lock bytes in an image, of which one open file locks those that it uses and those that it denies to others:
@@ -74,6 +74,7 @@ export class ImageLock implements Disposable {
     flock.writeInt16LE(type, 0);
     flock.writeBigInt64LE(BigInt(first), 8);
     flock.writeBigInt64LE(BigInt(count), 16);
+    const koffi = loadKoffi();
     const fcntl = koffi.load('libc.so.6').func('int fcntl(int fd, int command, ...)') as (...args: unknown[]) => number;
     if (fcntl(this.#fd, command, 'void *', flock) === 0) return flock.readInt16LE(0);
     if (koffi.errno() === EAGAIN || koffi.errno() === EACCES) throw inUse(this.#label);

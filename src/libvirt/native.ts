@@ -1,5 +1,6 @@
 import type koffi from 'koffi';
 import { LibvirtError } from '../errors.ts';
+import { loadKoffi } from '../load-koffi.ts';
 import type {
   ConnectFunctions,
   DomainFunctions,
@@ -21,12 +22,12 @@ type NativeFunction = ReturnType<Library['func']>;
 const OLDEST_VERSION = 7_000_000;
 
 /**
- * Loads libvirt. koffi itself is imported only now, so that commands without libvirt do not pay for it.
+ * Loads libvirt.
  *
  * @throws LibvirtError when the library is missing or older than 7.0.0.
  */
 export async function loadNative(libraryName = 'libvirt.so.0'): Promise<Native> {
-  const { default: ffi } = await import('koffi');
+  const ffi = loadKoffi();
   const library = loadLibrary(ffi, libraryName);
   assertVersion(library, libraryName);
   silence(library);

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
-import koffi from 'koffi';
 import { FailureError } from '../errors.ts';
+import { loadKoffi } from '../load-koffi.ts';
 
 const LOCK_NB = 4;
 
@@ -18,6 +18,7 @@ export type FlockMode = keyof typeof MODES;
  * @throws FailureError for every other answer of the system; `path` is only named in it.
  */
 export function tryFlock(fd: number, path: string, mode: FlockMode): boolean {
+  const koffi = loadKoffi();
   const flock = koffi.load('libc.so.6').func('int flock(int fd, int operation)') as (fd: number, op: number) => number;
   for (;;) {
     if (flock(fd, MODES[mode] | LOCK_NB) === 0) return true;
