@@ -1,5 +1,7 @@
-import { pipeline, type Readable } from 'node:stream';
+import { pipeline } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { createGunzip } from 'node:zlib';
+import type { Dispatcher } from 'undici';
 
 import type { FetchRequest, FetchResponse } from '../core/ports.ts';
 import { SourceError } from '../errors.ts';
@@ -13,6 +15,9 @@ import { streamBody } from './stream-body.ts';
 
 /** Answers without content, whose headers may still tell the coding that it would have. */
 const EMPTY_STATUSES: readonly number[] = [204, 304];
+
+/** A body this short that nobody wants is read out, so that its connection can be used again. */
+const SHORT_BODY_BYTES = 16 * 1024;
 
 /** How much of a body may wait to be taken. With the 64 KiB of streams the connection is stopped at every other read. */
 const READ_AHEAD_BYTES = 512 * 1024;
@@ -76,11 +81,13 @@ async function fetchOnce(
 ): Promise<FetchResponse | { readonly retryAfterMs: number }> {
   const { signal } = request;
   const route = await context.dispatchers.routeTo(address.url);
+  // Only in the next turn undici knows that the connection of an answer is free again; before it opens another.
+  await setImmediate();
   try {
     signal?.throwIfAborted();
     const answer = await send(address, request, context, route);
     if (isLast || !isTransientStatus(answer.statusCode)) return toResponse(answer, address, request, route);
-    discard(answer.body);
+    discard(answer);
     return { retryAfterMs: retryAfterMs(flattenHeaders(answer.headers)) };
   } catch (error) {
     if (!isLast && signal?.aborted !== true && isTransientFailure(error)) return { retryAfterMs: 0 };
@@ -91,7 +98,7 @@ async function fetchOnce(
 interface Answer {
   readonly statusCode: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: Readable;
+  readonly body: Dispatcher.ResponseData['body'];
 }
 
 async function send(address: Address, request: FetchRequest, context: HttpContext, route: Route): Promise<Answer> {
@@ -120,27 +127,27 @@ function toResponse(answer: Answer, { url }: Address, request: FetchRequest, rou
   const headers = flattenHeaders(answer.headers);
   const failed = { url, proxy: route.proxy, signal: request.signal };
   if (choosesCoding(request) || contentCoding(headers) === 'identity' || EMPTY_STATUSES.includes(status)) {
-    return { status, headers, url, body: streamBody(body, failed), discard: () => discard(body) };
+    return { status, headers, url, body: streamBody(body, failed), discard: () => discard(answer) };
   }
-  return { status, url, ...decoded(body, headers, failed), discard: () => discard(body) };
+  return { status, url, ...decoded(answer, headers, failed), discard: () => discard(answer) };
 }
 
 /** Headers that describe the coded bytes go, as the body no longer holds these. */
 function decoded(
-  body: Readable,
+  answer: Answer,
   headers: Headers,
   failed: { readonly url: URL; readonly proxy: URL | undefined; readonly signal: AbortSignal | undefined },
 ): Pick<FetchResponse, 'headers' | 'body'> {
   const coding = contentCoding(headers);
   if (!['gzip', 'x-gzip'].includes(coding)) {
-    discard(body);
+    discard(answer);
     const address = publicAddress(failed.url);
     throw new SourceError(`cannot fetch ${address}: its content coding '${coding}' was not asked for`, {
       hint: 'the server or a proxy ignores Accept-Encoding: use another mirror',
       url: address,
     });
   }
-  const plain = pipeline(body, createGunzip(), ignore);
+  const plain = pipeline(answer.body, createGunzip(), ignore);
   return { headers: withoutHeaders(headers, ['content-encoding', 'content-length']), body: streamBody(plain, failed) };
 }
 
@@ -149,8 +156,11 @@ function choosesCoding({ headers }: FetchRequest): boolean {
   return headers?.['accept-encoding'] !== undefined || headers?.['range'] !== undefined;
 }
 
-function discard(body: Readable): void {
-  body.on('error', ignore).destroy();
+function discard({ statusCode, headers, body }: Answer): void {
+  body.on('error', ignore);
+  const isShort = EMPTY_STATUSES.includes(statusCode) || Number(headers['content-length']) <= SHORT_BODY_BYTES;
+  if (isShort) void body.dump({ limit: SHORT_BODY_BYTES });
+  else body.destroy();
 }
 
 function ignore(): void {}
