@@ -1,7 +1,6 @@
 import type { Dispatcher } from 'undici';
 
 import { basicAuthorization } from './address.ts';
-import type * as HttpClient from './http-client.ts';
 import { proxyFor, type ProxySettings } from './proxy.ts';
 
 /** Limits on a connection, in milliseconds. */
@@ -32,9 +31,9 @@ export class Dispatchers {
   /** @throws UsageError when the environment names an unusable proxy. */
   async routeTo(url: URL): Promise<Route> {
     const proxy = proxyFor(url, this.#settings);
-    const client = await import('./http-client.ts');
+    const open = await (proxy === undefined ? this.#direct() : this.#through(proxy));
     const key = proxy?.href ?? 'direct';
-    const dispatcher = this.#dispatchers.get(key) ?? this.#open(client, proxy);
+    const dispatcher = this.#dispatchers.get(key) ?? open();
     this.#dispatchers.set(key, dispatcher);
     return { dispatcher, proxy };
   }
@@ -45,17 +44,24 @@ export class Dispatchers {
     this.#dispatchers.clear();
   }
 
-  #open({ Agent, Pool, ProxyAgent }: typeof HttpClient, proxy: URL | undefined): Dispatcher {
+  async #direct(): Promise<() => Dispatcher> {
+    const { Agent } = await import('./http-client.ts');
+    return () => new Agent({ connect: { timeout: this.#timeouts.connectMs } });
+  }
+
+  async #through(proxy: URL): Promise<() => Dispatcher> {
+    await import('./http-client.ts');
+    const { Pool, ProxyAgent } = await import('./proxy-client.ts');
     const { connectMs, headersMs } = this.#timeouts;
-    if (proxy === undefined) return new Agent({ connect: { timeout: connectMs } });
     const token = basicAuthorization(proxy);
-    return new ProxyAgent({
+    const options = {
       uri: proxy.origin,
       ...(token === undefined ? {} : { token }),
       // Proxies usually forbid CONNECT to port 80, so plain http goes in absolute form.
       proxyTunnel: false,
       proxyTls: { timeout: connectMs },
-      clientFactory: (origin, options) => new Pool(origin, { ...options, headersTimeout: headersMs }),
-    });
+      clientFactory: (origin: URL, settings: object) => new Pool(origin, { ...settings, headersTimeout: headersMs }),
+    };
+    return () => new ProxyAgent(options);
   }
 }

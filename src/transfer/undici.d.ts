@@ -1,7 +1,13 @@
-declare module 'undici/lib/api/index.js' {
+declare module 'undici/lib/api/api-request.js' {
   import type { Dispatcher } from 'undici';
-  const methods: Partial<Dispatcher>;
-  export = methods;
+  const request: Dispatcher['request'];
+  export = request;
+}
+
+declare module 'undici/lib/api/api-connect.js' {
+  import type { Dispatcher } from 'undici';
+  const connect: Dispatcher['connect'];
+  export = connect;
 }
 
 declare module 'undici/lib/dispatcher/dispatcher.js' {
