@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import yargs, { type Argv } from 'yargs';
-import { COMMANDS } from './commands/commands.ts';
+import { type Command, COMMANDS } from './commands/commands.ts';
 import { COMPLETE, type CommandContext, STANDARD_INPUT } from './commands/context.ts';
 import { configure } from './commands/configuration.ts';
 import { commonOptions } from './commands/options.ts';
@@ -106,7 +106,7 @@ async function printCompletion(words: readonly string[], context: CommandContext
 function createParser(argv: readonly string[], context: CommandContext): Argv {
   const parser: Argv = commonOptions(yargs());
   formatHelpOnDemand(parser);
-  for (const command of COMMANDS) command.add(parser, context);
+  for (const command of commandsFor(argv)) command.add(parser, context);
   return addUnknownCommand(parser)
     .scriptName('poolkeeper')
     .usage('$0 COMMAND [OPTION…]\n\nKeep a libvirt storage pool in step with published cloud images')
@@ -126,6 +126,12 @@ function createParser(argv: readonly string[], context: CommandContext): Argv {
     .fail((message, error: Error | undefined) => {
       throw error ?? usageError(message, argv);
     });
+}
+
+/** The command that stands first, or all: telling yargs of every one takes a third of what Node takes to start. */
+function commandsFor([first]: readonly string[]): readonly Command[] {
+  const command = COMMANDS.find(({ name }) => name === first);
+  return command === undefined ? COMMANDS : [command];
 }
 
 /** What yargs keeps inside, as far as it is used here. */
