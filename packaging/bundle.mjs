@@ -1,11 +1,12 @@
 // Makes the files that are shipped out of those that the compiler wrote: node packaging/bundle.mjs [OUT]
-// Loading hundreds of modules takes a short command longer than its work; bundled, each command loads a handful. Names are
-// shortened, which saves as much again; with NODE_OPTIONS=--enable-source-maps stacks name the lines of the sources.
+// Loading hundreds of modules takes a short command longer than its work; bundled, each command loads a handful: the command
+// line, what two or more commands share, and what is its own. Names are shortened, which saves as much again; with
+// NODE_OPTIONS=--enable-source-maps stacks name the lines of the sources.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build } from 'rolldown';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const out = process.argv[2] ?? join(ROOT, 'dist/bundle');
@@ -25,18 +26,19 @@ const MADE_EARLY = [
 ];
 const lateWidths = {
   name: 'late-widths',
-  setup({ onLoad }) {
-    onLoad({ filter: /\/string-width\/index\.js$/ }, ({ path }) => {
-      let contents = readFileSync(path, 'utf8');
+  load: {
+    filter: { id: /\/string-width\/index\.js$/ },
+    handler(path) {
+      let code = readFileSync(path, 'utf8');
       for (const [early, name, made, method] of MADE_EARLY) {
         const late = `let ${name}Made; const ${name} = { ${method}: text => (${name}Made ??= ${made}).${method}(text) };`;
-        contents = contents.replace(early, () => late);
+        code = code.replace(early, () => late);
       }
       // The edition in CommonJS form, that of cli-progress, has neither.
-      const isOther = /^const.*(?:Intl\.Segmenter|RGI_Emoji).*;$/m.test(contents.replaceAll(/^let \w+Made; .*$/gm, ''));
-      if (isOther) return { errors: [{ text: `${path} reads otherwise: adapt packaging/bundle.mjs` }] };
-      return { contents, loader: 'js' };
-    });
+      const isOther = /^const.*(?:Intl\.Segmenter|RGI_Emoji).*;$/m.test(code.replaceAll(/^let \w+Made; .*$/gm, ''));
+      if (isOther) this.error(`${path} reads otherwise: adapt packaging/bundle.mjs`);
+      return code;
+    },
   },
 };
 
@@ -45,25 +47,30 @@ const help = execFileSync(process.execPath, [join(ROOT, 'bin/poolkeeper.js'), '-
   env: { ...process.env, LC_ALL: 'C' },
 });
 await build({
-  entryPoints: [join(ROOT, 'dist/src/cli.js')],
-  outdir: out,
-  bundle: true,
-  splitting: true,
-  minify: true,
-  format: 'esm',
+  input: join(ROOT, 'dist/src/cli.js'),
   platform: 'node',
-  target: 'node20.19',
-  sourcemap: 'linked',
-  sourcesContent: false,
+  preserveEntrySignatures: 'allow-extension',
   // It finds its binary beside itself.
   external: ['koffi'],
-  // Libraries in CommonJS form ask for modules of Node. It stands in every file, so it does nothing before it is asked.
-  banner: {
-    js: "import{createRequire as $createRequire}from'node:module';let $require;const require=name=>($require??=$createRequire(import.meta.url))(name);",
-  },
-  legalComments: 'linked',
   plugins: [lateWidths],
-  logLevel: 'warning',
+  output: {
+    dir: out,
+    format: 'esm',
+    entryFileNames: '[name].js',
+    // What libraries do when they are loaded may depend on their order; modules of this project do nothing then.
+    codeSplitting: {
+      includeDependenciesRecursively: false,
+      groups: [
+        { name: 'start', tags: ['$initial'], priority: 1 },
+        { name: 'shared', test: /\/dist\/src\//, minShareCount: 2 },
+      ],
+    },
+    minify: true,
+    comments: { legal: true, annotation: false, jsdoc: false },
+    sourcemap: true,
+    sourcemapExcludeSources: true,
+  },
+  logLevel: 'warn',
 });
 // Nothing in it depends on where it is printed, and formatting it takes longer than starting Node.
 writeFileSync(join(out, 'help.txt'), help);

@@ -3,6 +3,7 @@ import type { Argv } from 'yargs';
 import type { RunNote } from '../core/run-note.ts';
 import { EXIT, PartialError, PoolkeeperError, UsageError } from '../errors.ts';
 import type { PoolFigures } from '../report/metrics-text.ts';
+import { writeFileAtomic } from '../state/atomic-file.ts';
 import { readRunNotes, writeRunNote } from '../state/run-notes.ts';
 import type { CommandContext } from './context.ts';
 import type { PoolArguments } from './options.ts';
@@ -79,10 +80,7 @@ async function writeMetrics(
   context: CommandContext,
   options: ObservedArguments,
 ): Promise<void> {
-  const [{ metricsText }, { writeFileAtomic }] = await Promise.all([
-    import('../report/metrics-text.ts'),
-    import('../state/atomic-file.ts'),
-  ]);
+  const { metricsText } = await import('../report/metrics-text.ts');
   const text = metricsText({ version: context.version, runs, figures: await figuresOf(context, options) });
   // The collector's user is not poolkeeper's.
   await writeFileAtomic(resolve(context.cwd, options.metricsFile ?? ''), Buffer.from(text), { mode: 0o644 });
