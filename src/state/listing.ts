@@ -1,5 +1,4 @@
-import type { Dirent } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { type Dirent, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PoolkeeperError } from '../errors.ts';
 import { errnoCode, fileError } from './file-error.ts';
@@ -11,13 +10,13 @@ export interface UnreadableFile {
 }
 
 /**
- * Lists a directory in the order of the names; one that is not there has no entries.
+ * Lists a directory in the order of the names, by a call that waits; one that is not there has no entries.
  *
  * @throws FailureError when it cannot be listed.
  */
 export async function listDirectory(dir: string): Promise<readonly Dirent[]> {
   try {
-    const entries = await readdir(dir, { withFileTypes: true });
+    const entries = readdirSync(dir, { withFileTypes: true });
     return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch (cause) {
     if (errnoCode(cause) === 'ENOENT') return [];
