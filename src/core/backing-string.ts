@@ -65,7 +65,8 @@ export function decodeBlockDevice(json: string): ImageName[] | undefined {
   return nodes && distinct(nodes.flatMap((node) => decodeNode(node, 0)));
 }
 
-function distinct(names: readonly ImageName[]): ImageName[] {
+function distinct(names: ImageName[]): ImageName[] {
+  if (names.length < 2) return names;
   return [...new Map(names.map((name) => [JSON.stringify(name), name])).values()];
 }
 

@@ -1,21 +1,10 @@
-import {
-  type BigIntStats,
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readSync,
-  type StatsBase,
-  statSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { FailureError } from '../errors.ts';
 import type { ImageReader } from './image.ts';
 
 /** An image on this host, open for reading until it is disposed of. */
 export interface LocalImage extends ImageReader, AsyncDisposable {
   readonly path: string;
-  /** Of the file that was opened, links followed. */
-  readonly stat: BigIntStats;
 }
 
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
@@ -37,13 +26,13 @@ export async function openLocalImage(path: HostPath): Promise<LocalImage> {
   );
   const fd = attempt(path, 'open', () => openSync(path, FLAGS));
   try {
-    const opened = assertImage(
-      attempt(path, 'open', () => fstatSync(fd, { bigint: true })),
+    // By now another file may stand at the path.
+    assertImage(
+      attempt(path, 'open', () => fstatSync(fd)),
       path,
     );
     return {
       path: path.toString(),
-      stat: opened,
       read: async (offset, length) => attempt(path, 'read', () => readFully(fd, offset, length)),
       [Symbol.asyncDispose]: async () => closeSync(fd),
     };
@@ -53,8 +42,8 @@ export async function openLocalImage(path: HostPath): Promise<LocalImage> {
   }
 }
 
-function assertImage<S extends StatsBase<bigint> | StatsBase<number>>(stats: S, path: HostPath): S {
-  if (stats.isFile() || stats.isBlockDevice()) return stats;
+function assertImage(stats: Stats, path: HostPath): void {
+  if (stats.isFile() || stats.isBlockDevice()) return;
   throw new FailureError(`cannot read image '${path.toString()}': it is neither a regular file nor a block device`);
 }
 

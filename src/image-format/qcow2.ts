@@ -162,9 +162,9 @@ function parseExtensions(head: Uint8Array, start: number, end: number): Extensio
 }
 
 function parseExtension(type: number, body: Uint8Array, offset: number): Partial<Extensions> {
+  if (type !== EXTENSION_BACKING_FORMAT && type !== EXTENSION_DATA_FILE) return {};
   const name = decodeName(body, offset);
   if (type === EXTENSION_BACKING_FORMAT) return { backingFormat: name.text };
-  if (type !== EXTENSION_DATA_FILE) return {};
   if (name.text === '') throw malformed('data file name', offset, 'empty', 'a name');
   return { dataFile: name };
 }

@@ -34,7 +34,7 @@ describe('openLocalImage', () => {
     const texts = await Promise.all(
       [0n, 6n, 8n, 1n << 63n].map(async (offset) => Buffer.from(await image.read(offset, 4)).toString()),
     );
-    expect([image.path, image.stat.size, texts]).to.deep.equal([path, 8n, ['abcd', 'gh', '', '']]);
+    expect([image.path, texts]).to.deep.equal([path, ['abcd', 'gh', '', '']]);
   });
 
   it('opens what a link points to, and keeps the path of the link', async () => {
@@ -42,7 +42,7 @@ describe('openLocalImage', () => {
     await writeFile(file, 'abc');
     await symlink(file, link);
     await using image = await openLocalImage(link);
-    expect([image.path, image.stat.size]).to.deep.equal([link, 3n]);
+    expect([image.path, Buffer.from(await image.read(0n, 8)).toString()]).to.deep.equal([link, 'abc']);
   });
 
   it('refuses fifos, character devices and directories without opening them', async () => {
