@@ -14,6 +14,8 @@ const execute = promisify(execFile);
 describe('the bundle that packages ship', () => {
   let world: World;
   let program: string;
+  /** Without any library beside it. */
+  let bareProgram: string;
 
   before(async () => {
     world = await World.start();
@@ -25,6 +27,9 @@ describe('the bundle that packages ship', () => {
       await cp(join(ROOT, name), join(home, name), { recursive: true });
     await symlink(join(ROOT, 'node_modules'), join(home, 'node_modules'));
     await execute(process.execPath, [join(ROOT, 'packaging/bundle.mjs'), join(home, 'dist/bundle')]);
+    const bare = join(world.root, 'bare');
+    bareProgram = join(bare, 'bin/poolkeeper.js');
+    for (const name of ['bin', 'package.json', 'dist']) await cp(join(home, name), join(bare, name), { recursive: true });
   });
 
   after(() => world.stop());
@@ -47,6 +52,18 @@ describe('the bundle that packages ship', () => {
     it(`prints for ${words.join(' ')} what the program that is not bundled prints`, async () => {
       expect(await bundled(...words)).to.equal(await plain(...words));
     });
+  }
+
+  it('needs no library beside itself for what calls no C library, and says what is missing for the rest', async () => {
+    expect((await execute(process.execPath, [bareProgram, '--version'])).stdout).to.equal(await plain('--version'));
+    const { code, stderr } = await failureOf(bareProgram, 'list', ...world.options);
+    expect({ code, stderr }).to.deep.include({ code: 1 });
+    expect(stderr).to.match(/^poolkeeper: error: cannot load koffi, which calls C libraries: .*\npoolkeeper: hint: install/);
+  });
+
+  async function failureOf(...args: readonly string[]): Promise<{ code: unknown; stderr: string }> {
+    const failure: unknown = await execute(process.execPath, args).catch((error: unknown) => error);
+    return failure as { code: unknown; stderr: string };
   }
 
   async function bundled(...args: readonly string[]): Promise<string> {
