@@ -29,7 +29,8 @@ describe('the bundle that packages ship', () => {
     await execute(process.execPath, [join(ROOT, 'packaging/bundle.mjs'), join(home, 'dist/bundle')]);
     const bare = join(world.root, 'bare');
     bareProgram = join(bare, 'bin/poolkeeper.js');
-    for (const name of ['bin', 'package.json', 'dist']) await cp(join(home, name), join(bare, name), { recursive: true });
+    for (const name of ['bin', 'package.json', 'dist'])
+      await cp(join(home, name), join(bare, name), { recursive: true });
   });
 
   after(() => world.stop());
@@ -58,7 +59,9 @@ describe('the bundle that packages ship', () => {
     expect((await execute(process.execPath, [bareProgram, '--version'])).stdout).to.equal(await plain('--version'));
     const { code, stderr } = await failureOf(bareProgram, 'list', ...world.options);
     expect({ code, stderr }).to.deep.include({ code: 1 });
-    expect(stderr).to.match(/^poolkeeper: error: cannot load koffi, which calls C libraries: .*\npoolkeeper: hint: install/);
+    expect(stderr).to.match(
+      /^poolkeeper: error: cannot load koffi, which calls C libraries: .*\npoolkeeper: hint: install/,
+    );
   });
 
   async function failureOf(...args: readonly string[]): Promise<{ code: unknown; stderr: string }> {
