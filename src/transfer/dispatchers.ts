@@ -21,7 +21,7 @@ export interface Route {
 export class Dispatchers {
   readonly #settings: ProxySettings;
   readonly #timeouts: Timeouts;
-  readonly #dispatchers = new Map<string, Dispatcher>();
+  readonly #dispatchers = new Map<string, Promise<Dispatcher>>();
 
   constructor(settings: ProxySettings, timeouts: Timeouts) {
     this.#settings = settings;
@@ -31,37 +31,38 @@ export class Dispatchers {
   /** @throws UsageError when the environment names an unusable proxy. */
   async routeTo(url: URL): Promise<Route> {
     const proxy = proxyFor(url, this.#settings);
-    const open = await (proxy === undefined ? this.#direct() : this.#through(proxy));
     const key = proxy?.href ?? 'direct';
-    const dispatcher = this.#dispatchers.get(key) ?? open();
+    const dispatcher = this.#dispatchers.get(key) ?? (proxy === undefined ? this.#direct() : this.#through(proxy));
     this.#dispatchers.set(key, dispatcher);
-    return { dispatcher, proxy };
+    return { dispatcher: await dispatcher, proxy };
   }
 
   /** Ends every connection, also those in use. */
   async close(): Promise<void> {
-    await Promise.all([...this.#dispatchers.values()].map((dispatcher) => dispatcher.destroy()));
+    const dispatchers = await Promise.allSettled(this.#dispatchers.values());
     this.#dispatchers.clear();
+    // One that could not be opened has told so to whoever wanted it.
+    await Promise.all(dispatchers.map(async (opened) => opened.status === 'fulfilled' && opened.value.destroy()));
   }
 
-  async #direct(): Promise<() => Dispatcher> {
+  async #direct(): Promise<Dispatcher> {
     const { Agent } = await import('./http-client.ts');
-    return () => new Agent({ connect: { timeout: this.#timeouts.connectMs } });
+    return new Agent({ connect: { timeout: this.#timeouts.connectMs } });
   }
 
-  async #through(proxy: URL): Promise<() => Dispatcher> {
+  async #through(proxy: URL): Promise<Dispatcher> {
+    // The methods of dispatchers come with the client; a static import would have the bundle load it with what all commands share.
     await import('./http-client.ts');
     const { Pool, ProxyAgent } = await import('./proxy-client.ts');
     const { connectMs, headersMs } = this.#timeouts;
     const token = basicAuthorization(proxy);
-    const options = {
+    return new ProxyAgent({
       uri: proxy.origin,
       ...(token === undefined ? {} : { token }),
       // Proxies usually forbid CONNECT to port 80, so plain http goes in absolute form.
       proxyTunnel: false,
       proxyTls: { timeout: connectMs },
-      clientFactory: (origin: URL, settings: object) => new Pool(origin, { ...settings, headersTimeout: headersMs }),
-    };
-    return () => new ProxyAgent(options);
+      clientFactory: (origin, options) => new Pool(origin, { ...options, headersTimeout: headersMs }),
+    });
   }
 }
