@@ -23,14 +23,15 @@ export async function ensurePrivateDir(path: string, { uid, mode = 0o750 }: Priv
   const dir = resolve(path);
   try {
     // Synchronous: asking the thread pool takes ten times as long as looking, and nearly always all of them exist.
-    if (lstatSync(dir, { throwIfNoEntry: false }) === undefined) await makeDir(dir, mode);
-    assertPrivate(dir, lstatSync(dir), uid);
+    const found = lstatSync(dir, { throwIfNoEntry: false }) ?? (await makeDir(dir, mode));
+    assertPrivate(dir, found, uid);
   } catch (cause) {
     throw fileError(`cannot create directory '${dir}'`, cause);
   }
 }
 
-async function makeDir(dir: string, mode: number): Promise<void> {
+/** What stands there in the end may be somebody else's work of the same moment. */
+async function makeDir(dir: string, mode: number): Promise<Stats> {
   try {
     await mkdir(dirname(dir), { recursive: true });
     await mkdir(dir, { mode });
@@ -38,6 +39,7 @@ async function makeDir(dir: string, mode: number): Promise<void> {
   } catch (cause) {
     if (errnoCode(cause) !== 'EEXIST') throw cause;
   }
+  return lstatSync(dir);
 }
 
 function assertPrivate(dir: string, stat: Stats, uid: number): void {
