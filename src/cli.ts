@@ -113,7 +113,7 @@ function createParser(argv: readonly string[], context: CommandContext): Argv {
     .parserConfiguration({ 'boolean-negation': false, 'greedy-arrays': false, 'parse-positional-numbers': false })
     .middleware(keepLast, true)
     .middleware(async (options) => {
-      const command = COMMANDS.find(({ name }) => name === options._[0]);
+      const command = commandNamed(options._[0]);
       if (command?.isConfigured === true) await configure(options, context, command.own);
     })
     .strict()
@@ -130,8 +130,12 @@ function createParser(argv: readonly string[], context: CommandContext): Argv {
 
 /** The command that stands first, or all: telling yargs of every one takes a third of what Node takes to start. */
 function commandsFor([first]: readonly string[]): readonly Command[] {
-  const command = COMMANDS.find(({ name }) => name === first);
+  const command = commandNamed(first);
   return command === undefined ? COMMANDS : [command];
+}
+
+function commandNamed(word: unknown): Command | undefined {
+  return COMMANDS.find(({ name }) => name === word);
 }
 
 /** What yargs keeps inside, as far as it is used here. */
@@ -167,7 +171,7 @@ function withoutCamelCase(complaint: string): string {
 
 /** The options of a command stand in the help of that command. */
 function helpFor(argv: readonly string[]): string {
-  const known = argv.find((word) => COMMANDS.some(({ name }) => name === word));
+  const known = argv.find((word) => commandNamed(word) !== undefined);
   return ['see poolkeeper', known, '--help'].filter((word) => word !== undefined).join(' ');
 }
 
