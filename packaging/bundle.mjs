@@ -49,6 +49,7 @@ const help = execFileSync(process.execPath, [join(ROOT, 'bin/poolkeeper.js'), '-
 await build({
   input: join(ROOT, 'dist/src/cli.js'),
   platform: 'node',
+  transform: { target: 'node20.19' },
   preserveEntrySignatures: 'allow-extension',
   // It finds its binary beside itself.
   external: ['koffi'],
@@ -57,7 +58,8 @@ await build({
     dir: out,
     format: 'esm',
     entryFileNames: '[name].js',
-    // What libraries do when they are loaded may depend on their order; modules of this project do nothing then.
+    // What libraries do when they are loaded may depend on their order. Modules of this project do nothing then, but those that bring
+    // undici, which are no part of a group as nothing imports them statically.
     codeSplitting: {
       includeDependenciesRecursively: false,
       groups: [
