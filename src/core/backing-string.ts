@@ -65,8 +65,7 @@ export function decodeBlockDevice(json: string): ImageName[] | undefined {
   return nodes && distinct(nodes.flatMap((node) => decodeNode(node, 0)));
 }
 
-function distinct(names: ImageName[]): ImageName[] {
-  if (names.length < 2) return names;
+function distinct(names: readonly ImageName[]): ImageName[] {
   return [...new Map(names.map((name) => [JSON.stringify(name), name])).values()];
 }
 

@@ -23,9 +23,7 @@ export function decodeName(bytes: Uint8Array, offset: number): HeaderName {
 /** Decodes UTF-8, and says whether the text stands for exactly these bytes. */
 export function decodeUtf8(bytes: Uint8Array): { text: string; isExact: boolean } {
   const text = UTF_8.decode(bytes);
-  // One character for each byte, and none a replacement: ASCII.
-  const isAscii = text.length === bytes.length && !text.includes('\uFFFD');
-  return { text, isExact: isAscii || Buffer.from(text, 'utf8').equals(bytes) };
+  return { text, isExact: Buffer.from(text, 'utf8').equals(bytes) };
 }
 
 /** The references that a name stands for. A name that cannot be decoded leaves the image undecided. */
