@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { compiledProgram } from '../support/compiled-program.ts';
+import { rejection } from '../support/rejection.ts';
 import { World } from '../support/world.ts';
 import { createQcow2 } from '../support/qemu.ts';
 
@@ -57,17 +58,13 @@ describe('the bundle that packages ship', () => {
 
   it('needs no library beside itself for what calls no C library, and says what is missing for the rest', async () => {
     expect((await execute(process.execPath, [bareProgram, '--version'])).stdout).to.equal(await plain('--version'));
-    const { code, stderr } = await failureOf(bareProgram, 'list', ...world.options);
-    expect({ code, stderr }).to.deep.include({ code: 1 });
+    const failure = await rejection(execute(process.execPath, [bareProgram, 'list', ...world.options]));
+    const { code, stderr } = failure as { code: unknown; stderr: string };
+    expect(code, stderr).to.equal(1);
     expect(stderr).to.match(
       /^poolkeeper: error: cannot load koffi, which calls C libraries: .*\npoolkeeper: hint: install/,
     );
   });
-
-  async function failureOf(...args: readonly string[]): Promise<{ code: unknown; stderr: string }> {
-    const failure: unknown = await execute(process.execPath, args).catch((error: unknown) => error);
-    return failure as { code: unknown; stderr: string };
-  }
 
   async function bundled(...args: readonly string[]): Promise<string> {
     return (await execute(process.execPath, [program, ...args])).stdout;
