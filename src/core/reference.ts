@@ -32,16 +32,32 @@ export interface LibvirtDocument {
   readonly xml: string;
 }
 
+/** A name that something needs and that leads to nothing now: a question, never an answer. */
+export type AbsentName =
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'volume'; readonly pool: string; readonly volume: string };
+
+/**
+ * What kind of thing keeps poolkeeper from deleting.
+ * - `unseen`: something cannot be read, or cannot be understood; the default
+ * - `absent`: a name that leads to nothing; `forget` can answer it
+ * - `right`: this run may not prove that nobody has a file open, or may not remove it; no force overrides it
+ * - `remote`: the files are not those of this host; no force overrides it, only `delete --now` goes on
+ * - `shared storage`: other hosts can see the files; no force overrides it
+ */
+export type BlindSpotKind = 'unseen' | 'absent' | 'right' | 'remote' | 'shared storage';
+
 /** Something that could not be seen. Nothing it concerns may be deleted. */
 export interface BlindSpot {
+  readonly kind?: BlindSpotKind;
   /** What could not be seen, e.g. `domain 'web1': snapshot XML`. */
   readonly what: string;
   /** Why, e.g. libvirt's message. */
   readonly cause: string;
   /** What the administrator can do so that it is seen next time. */
   readonly remedy: string;
-  /** Which volumes it could concern: all of them, or those named by these references. */
-  readonly concerns: 'everything' | readonly Reference[];
+  /** Which volumes it could concern: all of them, those of one storage pool, or those named by these references. */
+  readonly concerns: 'everything' | { readonly pool: string } | readonly Reference[];
   /** The id of the node whose own content could not be understood; that does not speak for keeping the node itself. */
   readonly holder?: string;
 }

@@ -1,4 +1,4 @@
-import type { BlindSpot, Reference } from './reference.ts';
+import type { AbsentName, BlindSpot, Reference } from './reference.ts';
 
 /**
  * Something that stands for one file, device or network name, however it is spelled: `inode:…`, `path:…`, `volume:…`.
@@ -47,12 +47,20 @@ export interface GraphRoot {
   readonly isClaim?: boolean;
 }
 
+/** A name that leads to nothing, and everything that names it. */
+export interface Absence {
+  readonly name: AbsentName;
+  readonly edges: readonly Edge[];
+}
+
 /** Everything that was gathered about who needs what. */
 export interface UseGraph {
   readonly nodes: readonly GraphNode[];
   readonly roots: readonly GraphRoot[];
   /** What could not be seen; nothing that one of them concerns may be deleted. */
   readonly blindSpots: readonly BlindSpot[];
+  /** Every name that leads to nothing, those included that an administrator has answered for. */
+  readonly absences?: readonly Absence[];
 }
 
 /** One link of a chain: what needs the next thing, and through which reference. */
@@ -179,6 +187,10 @@ export function isClaimed(need: Need): boolean {
 export function concerns(blindSpot: BlindSpot, node: GraphNode): boolean {
   if (blindSpot.holder === node.id) return false;
   if (blindSpot.concerns === 'everything') return true;
+  if ('pool' in blindSpot.concerns) {
+    const prefix = `volume:${blindSpot.concerns.pool}/`;
+    return node.tokens.some((token) => token.startsWith(prefix));
+  }
   return blindSpot.concerns.some(({ value }) => namedIn(value, [node]).length > 0);
 }
 

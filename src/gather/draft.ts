@@ -1,7 +1,7 @@
 import { lstat } from 'node:fs/promises';
-import type { BlindSpot, Reference } from '../core/reference.ts';
+import type { AbsentName, BlindSpot, Reference } from '../core/reference.ts';
 import { baseNameToken, nameTokens, servedFileTokens } from '../core/reference-tokens.ts';
-import type { Edge, GraphNode, Token } from '../core/use-graph.ts';
+import type { Absence, Edge, GraphNode, Token } from '../core/use-graph.ts';
 import type { FileIdentifier, FileIdentity } from './file-identity.ts';
 
 /** A node of the use graph while it is being gathered. */
@@ -30,6 +30,21 @@ export class Draft {
   /** Of all nodes, from when they are first asked for: on most hosts nobody asks. */
   #tokens: Set<Token> | undefined;
   readonly #blindSpots = new Map<string, BlindSpot>();
+
+  readonly #absences = new Map<string, { readonly name: AbsentName; readonly edges: Edge[] }>();
+
+  /** Every name that leads to nothing, each once. */
+  get absences(): readonly Absence[] {
+    return [...this.#absences.values()];
+  }
+
+  /** Notes that an edge leads to nothing. */
+  missName(name: AbsentName, edge: Edge): void {
+    const key = JSON.stringify(name);
+    const known = this.#absences.get(key);
+    if (known === undefined) this.#absences.set(key, { name, edges: [edge] });
+    else known.edges.push(edge);
+  }
 
   /** What could not be seen, each thing once. */
   get blindSpots(): readonly BlindSpot[] {

@@ -43,6 +43,7 @@ function draftTarget(edge: Edge, sight: TargetSight): Unseen | undefined {
 }
 
 async function missTarget({ edge, path, state }: Unseen, sight: TargetSight): Promise<void> {
+  if (state === 'missing') sight.draft.missName({ kind: 'path', path }, edge);
   const alike = state === 'missing' ? await entriesAlike(path) : [];
   for (const bytes of alike) draftFile(bytes.toString(), bytes, sight);
   if (alike.length === 0) sight.draft.miss(...(await unseenImage({ edge, path, state })));

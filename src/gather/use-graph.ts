@@ -99,7 +99,8 @@ export async function drawGraph(
   for (const root of roots) await draftTargets(root.edges, sight);
   await exploreImages(sight);
   await linkSameFiles(draft.nodes);
-  return { graph: { nodes: draft.nodes, roots, blindSpots: draft.blindSpots }, volumes, pools };
+  const { nodes, blindSpots, absences } = draft;
+  return { graph: { nodes, roots, blindSpots, absences }, volumes, pools };
 }
 
 /** Claims are written down by the pool's UUID, since names of pools change. One on a pool that is no more keeps nothing. */
