@@ -35,7 +35,8 @@ export interface LibvirtDocument {
 /** A name that something needs and that leads to nothing now: a question, never an answer. */
 export type AbsentName =
   | { readonly kind: 'path'; readonly path: string }
-  | { readonly kind: 'volume'; readonly pool: string; readonly volume: string };
+  | { readonly kind: 'volume'; readonly pool: string; readonly volume: string }
+  | { readonly kind: 'network'; readonly protocol: string; readonly name: string };
 
 /**
  * What kind of thing keeps poolkeeper from deleting.

@@ -14,6 +14,11 @@ export interface Edge {
   readonly tokens: readonly Token[];
   /** The document says that the image is opened as raw bytes: no other image can stand behind it. */
   readonly isRaw?: boolean;
+  /**
+   * The formats in which the document opens it as an image: `''` where it states none, `auto` where QEMU looks at the first bytes.
+   * `undefined` where it opens no image: a serial port, a kernel's log, a device.
+   */
+  readonly formats?: readonly string[];
   /** The document says what the image stands on, whatever its header says. */
   readonly isFixed?: boolean;
   /** It leads to another name of the same file, and neither stands on the other. */
@@ -47,10 +52,22 @@ export interface GraphRoot {
   readonly isClaim?: boolean;
 }
 
+/**
+ * What a name that leads to nothing means.
+ * - `unanswered`: it may be an image that stands on others, and nobody can tell on which
+ * - `bytes`: opened as raw bytes, so nothing can stand behind it; it may be a volume that goes by the same name elsewhere
+ * - `gone`: somebody who knows said so
+ * - `no image`: named where no image is opened
+ */
+export type AbsenceVerdict = 'unanswered' | 'bytes' | 'gone' | 'no image';
+
 /** A name that leads to nothing, and everything that names it. */
 export interface Absence {
   readonly name: AbsentName;
   readonly edges: readonly Edge[];
+  /** What is to be seen in its place, for a message. */
+  readonly cause: string;
+  readonly verdict: AbsenceVerdict;
 }
 
 /** Everything that was gathered about who needs what. */

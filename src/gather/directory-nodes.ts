@@ -1,9 +1,9 @@
 import { lstat, readdir, readlink } from 'node:fs/promises';
-import { posix } from 'node:path';
 import type { Token } from '../core/use-graph.ts';
-import { type Draft, type DraftNode, fileNode } from './draft.ts';
+import { type Draft, type DraftNode, fileNode, toEdge } from './draft.ts';
 import type { FileIdentifier, FileIdentity } from './file-identity.ts';
-import { danglingLink, unreadableFolder } from './unseen.ts';
+import { leadsTo } from './leads-to.ts';
+import { unreadableFolder } from './unseen.ts';
 
 /** How the entries of a directory become nodes. */
 export interface TreeSight {
@@ -34,12 +34,12 @@ export async function draftTree(
 ): Promise<ReadonlyMap<string, DraftNode | undefined>> {
   const top = identifyEntries(Buffer.from(directory), names, sight.files);
   const nodes = new Map<string, DraftNode | undefined>();
-  for (const entry of top) nodes.set(entry.name, await draftEntry(entry, sight.tokensOf(entry.name), sight.draft));
+  for (const entry of top) nodes.set(entry.name, await draftEntry(entry, sight.tokensOf(entry.name), sight));
   const waiting = [...top];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     if (next.identity.state !== 'directory') continue;
     const below = identifyEntries(next.bytes, await readFolder(next, sight.draft), sight.files);
-    for (const entry of below) await draftEntry(entry, [], sight.draft);
+    for (const entry of below) await draftEntry(entry, [], sight);
     waiting.push(...below);
   }
   return nodes;
@@ -53,19 +53,22 @@ function identifyEntries(folder: Buffer, names: readonly Buffer[], files: FileId
   });
 }
 
-async function draftEntry(entry: Entry, tokens: readonly Token[], draft: Draft): Promise<DraftNode | undefined> {
+async function draftEntry(entry: Entry, tokens: readonly Token[], sight: TreeSight): Promise<DraftNode | undefined> {
   const { bytes, path, identity } = entry;
-  if (identity.state === 'missing') await missDangling(entry, draft);
+  if (identity.state === 'missing') await missDangling(entry, sight);
   if (identity.state !== 'file' && identity.state !== 'unreadable') return undefined;
   const node = fileNode(path, bytes, identity);
   node.tokens.push(...tokens);
-  return draft.add(identity.entry ?? node.id, node);
+  return sight.draft.add(identity.entry ?? node.id, node);
 }
 
-/** A link whose target is on a file system that is not mounted leads to an image that cannot be seen. */
-async function missDangling({ bytes, path }: Entry, draft: Draft): Promise<void> {
-  const target = await readlink(bytes).catch(() => undefined);
-  if (target !== undefined) draft.miss(...(await danglingLink(path, posix.resolve(posix.dirname(path), target))));
+/** A link that leads to nothing leads to an image that cannot be seen: it may lie on a file system that is not mounted. */
+async function missDangling({ bytes, path }: Entry, { draft, files }: TreeSight): Promise<void> {
+  const value = await readlink(bytes).catch(() => undefined);
+  if (value === undefined) return;
+  const end = leadsTo(path);
+  const edge = toEdge({ kind: 'path', value: end, evidence: 'symbolic link' }, `link ${path}`, files);
+  draft.missName({ kind: 'path', path: end }, { ...edge, formats: ['auto'] }, `link ${path} leads to nothing`);
 }
 
 async function readFolder({ bytes, path, name }: Entry, draft: Draft): Promise<readonly Buffer[]> {

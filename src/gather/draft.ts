@@ -2,6 +2,7 @@ import { lstat } from 'node:fs/promises';
 import type { AbsentName, BlindSpot, Reference } from '../core/reference.ts';
 import { baseNameToken, nameTokens, servedFileTokens } from '../core/reference-tokens.ts';
 import type { Absence, Edge, GraphNode, Token } from '../core/use-graph.ts';
+import { absenceKey } from '../usage/absence.ts';
 import type { FileIdentifier, FileIdentity } from './file-identity.ts';
 
 /** A node of the use graph while it is being gathered. */
@@ -10,6 +11,8 @@ export interface DraftNode extends GraphNode {
   readonly paths: string[];
   readonly edges: Edge[];
   readonly isDirectory: boolean;
+  /** libvirt lists it, and nothing is there: it says nothing of what it stands on. */
+  readonly isAbsent?: boolean;
   /** Where its bytes are. */
   readonly content: Content;
 }
@@ -22,6 +25,12 @@ export interface Content {
   readonly volume: { readonly pool: string; readonly name: string } | undefined;
 }
 
+interface MissedName {
+  readonly name: AbsentName;
+  readonly edges: Edge[];
+  readonly cause: string;
+}
+
 /** The nodes found so far, each directory entry once, however many pools show it. */
 export class Draft {
   readonly nodes: DraftNode[] = [];
@@ -31,19 +40,19 @@ export class Draft {
   #tokens: Set<Token> | undefined;
   readonly #blindSpots = new Map<string, BlindSpot>();
 
-  readonly #absences = new Map<string, { readonly name: AbsentName; readonly edges: Edge[] }>();
+  readonly #absences = new Map<string, MissedName>();
 
   /** Every name that leads to nothing, each once. */
-  get absences(): readonly Absence[] {
+  get absences(): readonly Omit<Absence, 'verdict'>[] {
     return [...this.#absences.values()];
   }
 
-  /** Notes that an edge leads to nothing. */
-  missName(name: AbsentName, edge: Edge): void {
-    const key = JSON.stringify(name);
+  /** Notes that an edge leads to nothing; `cause` says what is to be seen instead. */
+  missName(name: AbsentName, edge: Edge, cause: string): void {
+    const key = absenceKey(name);
     const known = this.#absences.get(key);
-    if (known === undefined) this.#absences.set(key, { name, edges: [edge] });
-    else known.edges.push(edge);
+    if (known === undefined) this.#absences.set(key, { name, edges: [edge], cause });
+    else if (!known.edges.includes(edge)) known.edges.push(edge);
   }
 
   /** What could not be seen, each thing once. */
@@ -53,7 +62,7 @@ export class Draft {
 
   /** Adds a node; if its directory entry is known already, the known node learns the new names. */
   add(entry: string, node: DraftNode): DraftNode {
-    if (this.#tokens !== undefined) for (const token of node.tokens) this.#tokens.add(token);
+    if (this.#tokens !== undefined && node.isAbsent !== true) for (const token of node.tokens) this.#tokens.add(token);
     const known = this.#byEntry.get(entry);
     if (known === undefined) {
       this.#byEntry.set(entry, node);
@@ -76,10 +85,18 @@ export class Draft {
     return this.#files.has(path);
   }
 
-  /** Whether a node goes by one of these tokens. */
+  /** Whether something that is there goes by one of these tokens. */
   knows(tokens: readonly Token[]): boolean {
-    const all = (this.#tokens ??= new Set(this.nodes.flatMap((node) => node.tokens)));
+    const all = (this.#tokens ??= new Set(
+      this.nodes.flatMap(({ tokens: own, isAbsent = false }) => (isAbsent ? [] : own)),
+    ));
     return tokens.some((token) => all.has(token));
+  }
+
+  /** By which volumes go that are there, letter by letter. */
+  get volumePaths(): ReadonlySet<Token> {
+    const volumes = this.nodes.filter(({ content, isAbsent = false }) => content.volume !== undefined && !isAbsent);
+    return new Set(volumes.flatMap(({ tokens }) => tokens.filter((token) => token.startsWith('path:'))));
   }
 
   miss(...blindSpots: readonly BlindSpot[]): void {

@@ -1,19 +1,22 @@
+import { posix } from 'node:path';
 import { claimReference, type Claims } from '../core/claim.ts';
 import type { Progress } from '../core/ports.ts';
 import { track } from '../core/track.ts';
-import type { Edge, GraphRoot, UseGraph } from '../core/use-graph.ts';
+import { createResolver, type Edge, type GraphRoot, type UseGraph } from '../core/use-graph.ts';
 import type { QemuImgInfo } from '../image-format/qemu-img.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import { createDocumentReader } from '../libvirt/xml/document-reader.ts';
 import { isLocalUri } from '../libvirt/local-uri.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
+import { RawReferences } from '../usage/raw-references.ts';
 import { Draft, type DraftNode, linkSameFiles, toEdge } from './draft.ts';
-import { type FileIdentifier, localFiles, remoteFiles } from './file-identity.ts';
+import { type FileIdentifier, localFiles, pathTokens, remoteFiles } from './file-identity.ts';
 import { type FoundReferences, type ImageSight, readHeader, readVolumeXml, readXml, volumesOf } from './image-edges.ts';
 import { type Inventory, listInventory } from './inventory.ts';
 import { openFileRoots } from './open-files.ts';
 import { draftPool, type SeenVolume } from './pool-nodes.ts';
-import { draftTargets } from './targets.ts';
+import { draftTargets, type TargetSight } from './targets.ts';
+import { circularChains, type DraftRoot, type Explored, judgeAbsences, missUnlikeImages } from './absent-images.ts';
 
 /** The use graph, and the volumes of all active pools with their nodes. */
 export interface GatheredGraph {
@@ -43,12 +46,7 @@ export interface HostSight extends ImageSight {
   readonly claims?: Claims;
 }
 
-interface Sight extends ImageSight {
-  readonly files: FileIdentifier;
-  readonly isLocal: boolean;
-  readonly draft: Draft;
-  readonly poolNames: ReadonlySet<string>;
-}
+type Sight = ImageSight & TargetSight;
 
 const NO_CLAIMS: Claims = { claims: [], blindSpots: [] };
 
@@ -81,25 +79,23 @@ export async function drawGraph(
   const draft = new Draft();
   const pools = inventory.pools.map(({ pool }) => pool);
   const poolNames = new Set(pools.map(({ name }) => name));
-  const sight: Sight = { ...images, isLocal, files: isLocal ? localFiles() : remoteFiles(), draft, poolNames };
+  const unseenPools = new Set(inventory.pools.flatMap(({ pool, isUnseen }) => (isUnseen === true ? [pool.name] : [])));
+  const files = isLocal ? localFiles() : remoteFiles();
+  const sight: Sight = { ...images, isLocal, files, draft, poolNames, unseenPools };
   const volumes: SeenVolume[] = [];
   for (const listing of inventory.pools) volumes.push(...(await draftPool(listing, draft, sight)));
   draft.miss(...inventory.blindSpots, ...claims.blindSpots);
   const holders =
     isLocal && ownPid !== undefined ? openFileRoots(sight.files, poolFolders(pools, sight.files), ownPid) : [];
-  const roots = [
-    ...claimRoots(claims, pools, sight),
-    ...domainRoots(inventory, sight),
-    ...poolRoots(pools, sight),
-    ...holders,
-  ];
-  for (const { volume, node } of volumes) {
-    addEdges(node, readVolumeXml(`${node.label}, XML`, volume.xml), sight);
-  }
+  const domains = domainRoots(inventory, sight);
+  const roots = [...claimRoots(claims, pools, sight), ...domains, ...poolRoots(pools, sight), ...holders];
   for (const root of roots) await draftTargets(root.edges, sight);
-  await exploreImages(sight);
+  const explored = await exploreImages(sight, domains, volumes);
   await linkSameFiles(draft.nodes);
-  const { nodes, blindSpots, absences } = draft;
+  missUnlikeImages([...domains.flatMap(({ edges }) => edges), ...explored.headers.values()].flat(), explored, sight);
+  draft.miss(...circularChains(explored));
+  const absences = judgeAbsences(draft, domains, claims.forgotten ?? new Set());
+  const { nodes, blindSpots } = draft;
   return { graph: { nodes, roots, blindSpots, absences }, volumes, pools };
 }
 
@@ -113,7 +109,7 @@ function claimRoots({ claims }: Claims, pools: readonly StoragePool[], { files }
   });
 }
 
-function domainRoots({ domains }: Inventory, sight: Sight): readonly GraphRoot[] {
+function domainRoots({ domains }: Inventory, sight: Sight): readonly DraftRoot[] {
   const read = createDocumentReader();
   return domains.map(({ name, documents }) => {
     const edges = documents.flatMap((document) => edgesOf(readXml(document.name, document.xml, read), sight));
@@ -141,29 +137,93 @@ function addEdges(node: DraftNode, found: FoundReferences, sight: Sight): readon
   return edges;
 }
 
-function edgesOf(found: FoundReferences, { draft, files }: Sight): readonly Edge[] {
-  const { document, rawImages, fixedChains, references } = found;
+function edgesOf(found: FoundReferences, { draft, files }: Sight): Edge[] {
+  const { document, rawImages, imageFormats, fixedChains, references } = found;
   draft.miss(...found.blindSpots);
   return references.map((reference) => {
     const edge = toEdge(reference, document, files);
     const isRaw = rawImages.has(reference.value);
     const isFixed = fixedChains?.has(reference.value) === true;
-    return isRaw || isFixed ? { ...edge, ...(isRaw && { isRaw }), ...(isFixed && { isFixed }) } : edge;
+    const formats = imageFormats.get(reference.value);
+    if (!isRaw && !isFixed && formats === undefined) return edge;
+    return { ...edge, ...(isRaw && { isRaw }), ...(isFixed && { isFixed }), ...(formats && { formats }) };
   });
 }
 
-/** Reads the header of every image in the draft; each may add images that were not known before. */
-async function exploreImages(sight: Sight): Promise<void> {
+/**
+ * Reads the header of every image in the draft; each may add images that were not known before. One that everybody opens as raw
+ * bytes is not read, since nobody follows what a guest wrote into it; a volume is, but only for what it says of other volumes.
+ */
+async function exploreImages(
+  sight: Sight,
+  domains: readonly DraftRoot[],
+  volumes: readonly SeenVolume[],
+): Promise<Explored> {
   const { nodes } = sight.draft;
+  const explored: Explored = { headers: new Map(), contents: new Map() };
+  const described = new Map<DraftNode, SeenVolume[]>();
+  for (const seen of volumes) described.set(seen.node, [...(described.get(seen.node) ?? []), seen]);
+  const raw = new RawReferences();
+  for (const { edges } of domains) raw.note(edges);
+  const waiting: DraftNode[] = [];
+  const read = async (node: DraftNode): Promise<void> => {
+    for (const { volume } of described.get(node) ?? [])
+      addEdges(node, readVolumeXml(`${node.label}, XML`, volume.xml), sight);
+    await draftTargets(node.edges, sight);
+    const header = await readHeader(node, sight);
+    const edges = addEdges(node, header, sight);
+    raw.note(edges);
+    explored.headers.set(node, edges);
+    explored.contents.set(node, header);
+    await draftTargets(edges, sight);
+  };
   let next = 0;
-  const take = (): DraftNode | undefined => (next < nodes.length ? nodes[next++] : undefined);
   const explore = async (): Promise<void> => {
-    for (let node = take(); node !== undefined; node = take()) {
-      if (node.isDirectory) continue;
-      await draftTargets(node.edges, sight);
-      await draftTargets(addEdges(node, await readHeader(node, sight), sight), sight);
+    for (let node = nodes[next]; node !== undefined; node = nodes[next]) {
+      next += 1;
+      if (node.isDirectory) await describeDirectory(node, described.get(node) ?? [], sight);
+      else if (raw.isOnlyRaw(node)) waiting.push(node);
+      else await read(node);
     }
   };
-  // A reader that finds the list exhausted may be overtaken by another that adds to it, hence the repetition.
-  while (next < nodes.length) await Promise.all(Array.from({ length: READERS }, explore));
+  for (;;) {
+    // A reader that finds the list exhausted may be overtaken by another that adds to it, hence the repetition.
+    while (next < nodes.length) await Promise.all(Array.from({ length: READERS }, explore));
+    if (waiting.length === 0) break;
+    const resolver = raw.texts.length === 0 ? undefined : createResolver(nodes);
+    const inText = new Set(raw.texts.flatMap((edge) => resolver?.targets(edge) ?? []));
+    const others = waiting.filter((node) => !raw.isOnlyRaw(node) || inText.has(node));
+    if (others.length === 0) break;
+    for (const node of others) {
+      waiting.splice(waiting.indexOf(node), 1);
+      await read(node);
+    }
+  }
+  for (const node of waiting) await readGuestHeader(node, described.get(node) ?? [], sight);
+  return explored;
+}
+
+/** What libvirt says of a volume that is a directory: it has no header. */
+async function describeDirectory(node: DraftNode, seen: readonly SeenVolume[], sight: Sight): Promise<void> {
+  for (const { volume } of seen) addEdges(node, readVolumeXml(`${node.label}, XML`, volume.xml), sight);
+  await draftTargets(node.edges, sight);
+}
+
+/**
+ * Reads what may be a guest's work: nothing that it names is looked at, and nothing is missed. It counts where it is, letter by
+ * letter, the path of a volume that is known anyway.
+ */
+async function readGuestHeader(node: DraftNode, seen: readonly SeenVolume[], sight: Sight): Promise<void> {
+  if (seen.length === 0) return;
+  const found = [
+    ...seen.map(({ volume }) => readVolumeXml(`${node.label}, XML`, volume.xml)),
+    await readHeader(node, { ...sight, qemuImg: () => Promise.resolve(undefined) }),
+  ];
+  const known = sight.draft.volumePaths;
+  for (const { document, references } of found) {
+    for (const reference of references) {
+      const tokens = reference.kind === 'path' ? pathTokens(posix.normalize(reference.value)) : [];
+      if (tokens.some((token) => known.has(token))) node.edges.push({ reference, document, tokens });
+    }
+  }
 }

@@ -90,7 +90,7 @@ function readAttribute(
  * An RBD image is needed under any of its names: a snapshot is part of its image, and a namespace may stand inside the
  * name (`pool/namespace/image`, libvirt 11.6) or beside it.
  */
-function imageNames(protocol: string, source: XmlElement): readonly string[] {
+export function imageNames(protocol: string, source: XmlElement): readonly string[] {
   const name = source.getAttribute('name') ?? '';
   if (protocol !== 'rbd') return [name];
   const image = name.replace(/@[^/]*$/, '');

@@ -2,6 +2,7 @@ import type { DocumentKind, Reference } from '../../core/reference.ts';
 import { childElements, type Document, parseDocument, refusal } from './document.ts';
 import { DOCUMENT_RULES } from './document-rules.ts';
 import { readFixedChains } from './fixed-chains.ts';
+import { type ImageFormats, readImageFormats } from './image-formats.ts';
 import { readInnerImages } from './inner-images.ts';
 import type { XmlElement } from './node.ts';
 import { readPlaces } from './places.ts';
@@ -33,6 +34,8 @@ export interface DocumentReading {
   readonly found: DocumentReferences;
   /** What it opens as nothing but raw bytes. */
   readonly rawImages: ReadonlySet<string>;
+  /** What it opens as images, and in which formats. */
+  readonly imageFormats: ImageFormats;
   /** What it opens as images that begin somewhere inside. */
   readonly innerImages: readonly string[];
   /** What it opens with a backing chain of its own. */
@@ -57,6 +60,7 @@ export function readFully(xml: string): DocumentReading {
   return {
     found: { kind, name: documentName(document), references },
     rawImages: readRawImages(document),
+    imageFormats: readImageFormats(document),
     innerImages: readInnerImages(document),
     fixedChains: readFixedChains(document),
   };
@@ -72,6 +76,7 @@ export function readUsualVolume(xml: string): DocumentReading | undefined {
   return {
     found: { kind: 'volume', name, references },
     rawImages: new Set(),
+    imageFormats: new Map(),
     innerImages: [],
     fixedChains: new Set(),
   };
