@@ -14,7 +14,7 @@ import { placeOf, premisesOf, reduceCollection } from './gc-plans.ts';
 import { dryRunOption, massRemovalOption, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
 import { type Session, withLock, withSession } from './session.ts';
-import { type Collection, doomedOf } from './sweep-pool.ts';
+import { type Collection, doomedOf, refusalOf } from './sweep-pool.ts';
 
 interface ApplyArguments extends PoolArguments {
   readonly plan: string;
@@ -47,7 +47,7 @@ async function runApply(context: CommandContext, options: ApplyArguments): Promi
   const plan = await readPlan(resolve(context.cwd, options.plan));
   await withSession(context, options, async (session, fetcher) => {
     assertApplicable(plan, placeOf(session), { now: context.clock.now(), maxAgeMs });
-    if (options.dryRun) return dryRun(session, plan);
+    if (options.dryRun) return dryRun(session, plan, options);
     await withLock(session, { command: 'apply', fetcher }, async (locked) => {
       await refreshPool(session.connection, session.pool.name);
       await repairState(locked);
@@ -62,12 +62,14 @@ async function runApply(context: CommandContext, options: ApplyArguments): Promi
   });
 }
 
-async function dryRun(session: Session, plan: GcPlan): Promise<void> {
+async function dryRun(session: Session, plan: GcPlan, options: ApplyArguments): Promise<void> {
   const { collection, droppedCount } = await reduce(session, plan);
   for (const rescue of collection.rescued) showRescue(rescue, true, session.reporter);
   showRetirements(collection.retired, session.reporter);
   showVerdicts(doomedOf(collection.judgement), session.reporter, true);
   showDryTotals(collection, session);
+  const refusal = refusalOf(collection, options);
+  if (refusal !== undefined) throw refusal;
   finish(plan, droppedCount);
 }
 

@@ -1,7 +1,6 @@
 import type { Argv } from 'yargs';
-import { type Identity, identityText } from '../core/identity.ts';
+import { identityText } from '../core/identity.ts';
 import { isLocalImage } from '../core/local-image.ts';
-import type { ImageRecord } from '../core/record.ts';
 import type { KeepReason, Verdict } from '../core/sweep-plan.ts';
 import { isClaimed } from '../core/use-graph.ts';
 import { FailureError, InUseError, PartialError } from '../errors.ts';
@@ -10,6 +9,8 @@ import { recordVerdicts } from '../execute/record-verdicts.ts';
 import { executeSweep } from '../execute/sweep.ts';
 import { withdrawImage } from '../execute/withdraw-image.ts';
 import { type Judgement, judgeSight, seePool } from '../gather/judge-pool.ts';
+import type { PoolView } from '../gather/pool-view.ts';
+import { refreshPool } from '../libvirt/storage-pool.ts';
 import { confirm } from '../report/prompt.ts';
 import type { Reporter } from '../report/reporter.ts';
 import { incompleteView, reasonText, showSwept, showVerdicts, volumeText } from '../report/sweep-report.ts';
@@ -48,7 +49,7 @@ async function runPurge(context: CommandContext, options: PurgeArguments): Promi
       const { verdicts } = await judge(session);
       warnOfForce(verdicts, options, session.reporter);
       showVerdicts(toDelete(verdicts, options), session.reporter, true);
-      return;
+      return assertComplete({ verdicts }, options, 0);
     }
     await withLock(session, { command: 'purge', fetcher }, (locked) => purge(locked, options));
   });
@@ -59,6 +60,7 @@ async function runPurge(context: CommandContext, options: PurgeArguments): Promi
  * in use may be rescued then, and are purged by the next try.
  */
 async function purge(session: LockedSession, options: PurgeArguments): Promise<void> {
+  await refreshPool(session.connection, session.pool.name);
   await repairState(session);
   const { environment, reporter } = session;
   const judgement = await judge(session);
@@ -67,10 +69,10 @@ async function purge(session: LockedSession, options: PurgeArguments): Promise<v
   if (!(await isConfirmed(session, options, doomed.length))) throw new FailureError('nothing was purged');
   const { managed, metadata, records } = judgement.view;
   for (const [volumeName, { identity }] of managed) {
-    if (isUnique(identity, records.get(volumeName))) continue;
+    if (isSpared(volumeName, judgement.view)) continue;
     await withdrawImage({ identity, volumeName, record: records.get(volumeName) }, environment);
   }
-  showSpared([...managed].filter(([name, { identity }]) => isUnique(identity, records.get(name))).length, reporter);
+  showSpared([...managed.keys()].filter((name) => isSpared(name, judgement.view)).length, reporter);
   const held = new Set([...managed.values()].map(({ identity }) => identityText(identity)));
   for (const [image, { identity }] of metadata) {
     if (!held.has(image)) await removeMetadataFile(environment.paths.metadata, identity);
@@ -103,15 +105,16 @@ function showSpared(count: number, reporter: Reporter): void {
 async function judge(session: Session, only?: ReadonlySet<string>): Promise<Judgement> {
   const policy = { now: session.context.clock.now(), graceMs: 0, minAgeMs: 0 };
   const sight = await seePool(session);
-  const { managed, records } = sight.view;
-  const common = [...managed].filter(([volumeName, { identity }]) => !isUnique(identity, records.get(volumeName)));
-  const retired = new Set(common.map(([volumeName]) => volumeName));
+  const common = [...sight.view.managed.keys()].filter((volumeName) => !isSpared(volumeName, sight.view));
+  const retired = new Set(common);
   return judgeSight(sight, policy, { retired, only: only ?? retired });
 }
 
-/** Whether no source has what an image holds: only `delete` takes it away. */
-function isUnique(identity: Identity, record: ImageRecord | undefined): boolean {
-  return isLocalImage(identity) || record?.traits?.isPersistent === true;
+/** Whether no source has what a volume holds, or nobody knows whose it is: only `delete` takes it away. */
+function isSpared(volumeName: string, { managed, records, unclaimed }: PoolView): boolean {
+  const identity = managed.get(volumeName)?.identity;
+  const isOwn = identity !== undefined && isLocalImage(identity);
+  return isOwn || records.get(volumeName)?.traits?.isPersistent === true || unclaimed.has(volumeName);
 }
 
 /** With `--force-in-use` need is no reason to keep an image, unless somebody is just about to use it, or said so. */
@@ -157,7 +160,7 @@ async function isConfirmed(
 }
 
 /** @throws InUseError naming what stays because it is needed; IncompleteViewError; PartialError if a deletion failed. */
-function assertComplete({ verdicts }: Judgement, { forceInUse }: PurgeArguments, failed: number): void {
+function assertComplete({ verdicts }: Pick<Judgement, 'verdicts'>, { forceInUse }: PurgeArguments, failed: number): void {
   if (failed > 0) throw new PartialError(`${failed} volume(s) could not be deleted`);
   const kept = verdicts.flatMap((verdict) => (verdict.action === 'keep' ? [verdict] : []));
   const needed = kept.filter(({ reason }) => reason.kind === 'needed' && (!forceInUse || !isOverridden(reason)));

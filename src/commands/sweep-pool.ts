@@ -1,5 +1,5 @@
 import { identityText } from '../core/identity.ts';
-import { massRemoval } from '../core/mass-removal.ts';
+import { isLoss, massRemoval } from '../core/mass-removal.ts';
 import { type CollectionPolicy, type RetentionVerdict, selectCandidates } from '../core/retention.ts';
 import type { SweepOutcome, Verdict } from '../core/sweep-plan.ts';
 import { planRescues, type Rescue } from '../core/undo-plan.ts';
@@ -9,8 +9,8 @@ import { recordRescues, recordUses, recordVerdicts } from '../execute/record-ver
 import { executeSweep } from '../execute/sweep.ts';
 import { withdrawImage } from '../execute/withdraw-image.ts';
 import { type Judgement, judgePool, judgeSight, type PoolSight, seePool } from '../gather/judge-pool.ts';
-import type { PoolView } from '../gather/pool-view.ts';
-import { type IsGone, stockOf } from '../gather/stock.ts';
+import { type PoolView, withListed } from '../gather/pool-view.ts';
+import { type IsGone, sourceOf, stockOf } from '../gather/stock.ts';
 import { showRescue, showRetired } from '../report/retention-report.ts';
 import { incompleteView, showSwept } from '../report/sweep-report.ts';
 import { readRecords } from '../state/records.ts';
@@ -24,6 +24,8 @@ export interface CollectionScope {
   readonly isSpared: (product: string) => boolean;
   /** Volumes that a dry run takes for withdrawn already. */
   readonly withdrawn: ReadonlySet<string>;
+  /** Products that sources of this run list, where that has not been written down yet. */
+  readonly listed?: ReadonlySet<string>;
 }
 
 /** What a collection is going to do, and why. Nothing has been changed yet. */
@@ -54,7 +56,8 @@ export async function planCollection(
 ): Promise<Collection> {
   const { graceMs, minAgeMs, retention: settings } = scope.policy;
   const moment = { now: session.context.clock.now(), graceMs, minAgeMs };
-  const sight = await seePool(session);
+  const seen = await seePool(session);
+  const sight = { ...seen, view: withListed(seen.view, scope.listed ?? new Set()) };
   const retention = selectCandidates(stockOf(sight, moment.now, scope.isGone), settings, moment);
   const retired = retention.filter((verdict) => isRetirement(verdict, scope));
   const names = new Set([...scope.withdrawn, ...retired.map(({ image }) => image.volumeName)]);
@@ -129,6 +132,15 @@ function usedNames(retention: readonly RetentionVerdict[]): readonly string[] {
   return retention.flatMap(({ image }) => (image.isInUse ? [image.volumeName] : []));
 }
 
+/** Why not all that is garbage would be deleted by a collection, or none of it, as the real run would say. */
+export function refusalOf(
+  { judgement, retired }: Pick<Collection, 'judgement' | 'retired'>,
+  { allowMassRemoval }: { readonly allowMassRemoval: boolean },
+): PoolkeeperError | undefined {
+  const names = new Set(retired.map(({ image }) => image.volumeName));
+  return (allowMassRemoval ? undefined : tooMany(judgement, names)) ?? incompleteView(judgement.verdicts);
+}
+
 /** The images that are to be deleted. */
 export function doomedOf({ verdicts }: Judgement): readonly Verdict[] {
   return verdicts.filter(({ action }) => action === 'delete');
@@ -147,9 +159,13 @@ function isRetirement({ image, action, reason }: RetentionVerdict, { isSpared }:
   return reason === 'gone' || reason === 'size' || !isSpared(image.identity.product);
 }
 
-/** The guard against a mistake that would empty the pool, now or once the grace period is over. */
+/**
+ * The guard against a mistake that would empty the pool, now or once the grace period is over. What never arrived, and what a
+ * person named, is no mistake.
+ */
 function tooMany({ view, verdicts }: Judgement, retired: ReadonlySet<string>): PoolkeeperError | undefined {
-  const doomed = verdicts.flatMap(({ action, volume }) => (action === 'delete' ? [volume.name] : []));
+  const condemned = verdicts.flatMap(({ action, volume }) => (action === 'delete' ? [volume.name] : []));
+  const doomed = condemned.filter((name) => isLoss(view.records.get(name)));
   if (doomed.length + retired.size === 0) return undefined;
   const reason = massRemoval(heldImages(view), identitiesOf([...doomed, ...retired], view));
   if (reason === undefined) return undefined;
@@ -158,10 +174,13 @@ function tooMany({ view, verdicts }: Judgement, retired: ReadonlySet<string>): P
   });
 }
 
-function heldImages({ managed, records, metadata }: PoolView): Parameters<typeof massRemoval>[0] {
-  return [...managed.values()].map(({ identity, volume }) => ({
+function heldImages({ managed, records, metadata, unclaimed }: PoolView): Parameters<typeof massRemoval>[0] {
+  const counted = [...managed.values()].filter(
+    ({ volume }) => isLoss(records.get(volume.name)) && !unclaimed.has(volume.name),
+  );
+  return counted.map(({ identity, volume }) => ({
     identity,
-    source: records.get(volume.name)?.provenance.source,
+    source: sourceOf(identity, records.get(volume.name)),
     isOffered: metadata.has(identityText(identity)),
   }));
 }

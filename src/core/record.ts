@@ -79,4 +79,6 @@ export interface ImageRecord {
   readonly traits?: ImageTraits | undefined;
   /** The run that took it out of use, as long as it waits for its deletion. */
   readonly retiredBy?: string | undefined;
+  /** A person named it to be deleted, which is no mistake of a source or of a policy. */
+  readonly isNamed?: true | undefined;
 }

@@ -50,6 +50,10 @@ export interface StockedImage {
   /** What that is, for people. */
   readonly neededBy?: string | undefined;
   readonly isLocked: boolean;
+  /** A person brought it in or made it: no policy applies to it. */
+  readonly isOwn: boolean;
+  /** Nobody knows whose it is: it stays until a person names it. */
+  readonly isUnclaimed: boolean;
   /** Written by a domain, or the snapshot of such an image: no policy applies to it. */
   readonly keptAs: 'persistent' | 'snapshot' | undefined;
   /** Its product left the source or the filters. */
@@ -71,7 +75,9 @@ export type RetainReason =
   | 'on its way'
   | 'gone'
   | 'persistent'
-  | 'snapshot';
+  | 'snapshot'
+  | 'own'
+  | 'unclaimed';
 
 /** Why an image may go. */
 export type CandidateReason = 'withdrawn' | 'failed' | 'unknown' | 'replaced' | 'recalled' | 'gone' | 'unused' | 'size';
@@ -159,15 +165,17 @@ function rule(
   const { isOffered, isGone } = image;
   const ruling = ruleByItself(image);
   if (ruling !== undefined) return ruling;
-  if (isGone) return ruleGone(image, policy);
+  if (isGone && !image.isOwn) return ruleGone(image, policy);
   if (isOffered) return { action: 'retain', reason: 'offered' };
+  if (image.isOwn) return { action: 'retain', reason: 'own' };
   if (rank > policy.keepVersions && !image.isInUse)
     return { action: 'candidate', reason: rank === RECALLED ? 'recalled' : 'replaced' };
   return ruleUnused(image, policy.unusedForMs, now);
 }
 
 /** What is decided whatever the policy says. */
-function ruleByItself({ status, isOffered, isLocked, keptAs }: StockedImage): Ruling | undefined {
+function ruleByItself({ status, isOffered, isLocked, isUnclaimed, keptAs }: StockedImage): Ruling | undefined {
+  if (isUnclaimed) return { action: 'retain', reason: 'unclaimed' };
   if (!isOffered && status !== 'active')
     return status === undefined ? { action: 'candidate', reason: 'unknown' } : RULED[status];
   if (isLocked) return { action: 'retain', reason: 'locked' };
@@ -178,7 +186,8 @@ function ruleByItself({ status, isOffered, isLocked, keptAs }: StockedImage): Ru
 export function reasonToHold(image: StockedImage): RetainReason | undefined {
   const ruling = ruleByItself(image);
   if (ruling !== undefined) return ruling.action === 'retain' ? ruling.reason : undefined;
-  return image.isOffered ? 'offered' : undefined;
+  if (image.isOffered) return 'offered';
+  return image.isOwn ? 'own' : undefined;
 }
 
 function ruleGone({ isInUse }: StockedImage, { gone }: RetentionPolicy): Ruling {

@@ -7,17 +7,19 @@ import { openLocalImage } from '../image-format/local-file.ts';
 import { readQcow2Header } from '../image-format/qcow2.ts';
 import type { PoolPatient } from './health.ts';
 import { type PoolView, volumeNameIn } from './pool-view.ts';
+import { UNCLAIMED } from './sweep-candidates.ts';
 
 /** What is enough of an image to find out how long its header is. */
 const HEAD_BYTES = 512;
 
 /** Whether the pool and what is written down about it say the same. */
 export function checkImages({ sight: { view }, paths }: PoolPatient): readonly Finding[] {
-  const { metadata, managed, records, damaged, unknown, undecodable } = view;
+  const { metadata, managed, records, damaged, unknown, unclaimed, undecodable } = view;
   const nameOf = volumeNameIn(view.pool);
   const spurious = [...metadata.values()].filter(({ identity }) => !managed.has(nameOf(identity)));
   const unwritten = [...managed].filter(
-    ([name, { identity }]) => !metadata.has(identityText(identity)) && saysNoVolume(records.get(name)),
+    ([name, { identity }]) =>
+      !metadata.has(identityText(identity)) && saysNoVolume(records.get(name)) && !unclaimed.has(name),
   );
   const findings = [
     ...spurious.map(({ identity }) =>
@@ -32,6 +34,7 @@ export function checkImages({ sight: { view }, paths }: PoolPatient): readonly F
         `'poolkeeper sync' checks and offers it if its source has it, 'poolkeeper why' shows what needs it`,
       ),
     ),
+    ...unclaimedImages(view).map(({ message, hint }) => warning(message, hint)),
     ...damaged.map(({ error }) => problem(error.message, `'poolkeeper sync' sets it aside and keeps the image`)),
     ...[...unknown].map(([image, reason]) => problem(`image ${image} is left as it is: ${reason}`)),
     ...undecodable.map((name) =>
@@ -45,6 +48,17 @@ export function checkImages({ sight: { view }, paths }: PoolPatient): readonly F
     findings,
     `${managed.size} image(s) in storage pool '${view.pool.name}', and all that is written about them agrees`,
   );
+}
+
+/** The volumes that stay because nobody knows whose they are, each with what can be done about it. */
+export function unclaimedImages({ unclaimed, managed }: Pick<PoolView, 'unclaimed' | 'managed'>) {
+  return [...unclaimed].flatMap(([volumeName, why]) => {
+    const identity = managed.get(volumeName)?.identity;
+    if (identity === undefined) return [];
+    const message = `image ${identityText(identity)} is kept: ${UNCLAIMED[why]}`;
+    const hint = `'poolkeeper enable ${volumeName}' takes it in, 'poolkeeper delete ${volumeName}' deletes it`;
+    return [{ volumeName, message, hint }];
+  });
 }
 
 /** Images whose record says that they are whole, and whose volume is not there. */

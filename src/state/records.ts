@@ -19,6 +19,7 @@ import {
   identityField,
   integerField,
   objectField,
+  optionalBooleanField,
   optionalBytesField,
   optionalDigestField,
   optionalIntegerField,
@@ -114,6 +115,7 @@ function decodeRecord(object: JsonObject): ImageRecord {
     ...decodePin(optionalObjectField(object, 'pin')),
     ...decodeTraits(optionalObjectField(object, 'traits')),
     ...decodeRetirement(optionalStringField(object, 'retiredBy')),
+    ...(optionalBooleanField(object, 'isNamed') === true && { isNamed: true }),
   };
 }
 
