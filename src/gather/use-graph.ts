@@ -85,14 +85,7 @@ export async function drawGraph(
   const volumes: SeenVolume[] = [];
   for (const listing of inventory.pools) volumes.push(...(await draftPool(listing, draft, sight)));
   draft.miss(...inventory.blindSpots, ...claims.blindSpots);
-  const holders =
-    isLocal && ownPid !== undefined ? openFileRoots(sight.files, poolFolders(pools, sight.files), ownPid) : [];
-  const roots = [
-    ...claimRoots(claims, pools, sight),
-    ...domainRoots(inventory, sight),
-    ...poolRoots(pools, sight),
-    ...holders,
-  ];
+  const roots = [...claimRoots(claims, pools, sight), ...domainRoots(inventory, sight), ...poolRoots(pools, sight)];
   for (const { volume, node } of volumes) {
     addEdges(node, readVolumeXml(`${node.label}, XML`, volume.xml), sight);
   }
@@ -100,7 +93,8 @@ export async function drawGraph(
   await exploreImages(sight);
   await linkSameFiles(draft.nodes);
   const { nodes, blindSpots, absences } = draft;
-  return { graph: { nodes, roots, blindSpots, absences }, volumes, pools };
+  const holders = isLocal && ownPid !== undefined ? { holders: askedOnce(() => openFileRoots(nodes, ownPid)) } : {};
+  return { graph: { nodes, roots, blindSpots, absences, ...holders }, volumes, pools };
 }
 
 /** Claims are written down by the pool's UUID, since names of pools change. One on a pool that is no more keeps nothing. */
@@ -129,10 +123,10 @@ function poolRoots(pools: readonly StoragePool[], sight: Sight): readonly GraphR
   });
 }
 
-/** The directories of the pools, as the kernel names them. */
-function poolFolders(pools: readonly StoragePool[], files: FileIdentifier): readonly string[] {
-  const targets = pools.flatMap(({ targetPath }) => targetPath ?? []);
-  return [...new Set(targets.flatMap((target) => files.identify(target).paths))];
+/** Asks when first called, and remembers the answer. */
+function askedOnce<T>(ask: () => T): () => T {
+  let answer: { readonly value: T } | undefined;
+  return () => (answer ??= { value: ask() }).value;
 }
 
 function addEdges(node: DraftNode, found: FoundReferences, sight: Sight): readonly Edge[] {
