@@ -36,6 +36,8 @@ export interface FoundReferences {
   readonly rawImages: ReadonlySet<string>;
   /** The values whose backing chain the document spells out. */
   readonly fixedChains?: ReadonlySet<string>;
+  /** The files from which QEMU reads more arguments. */
+  readonly configFiles?: readonly string[];
   readonly blindSpots: readonly BlindSpot[];
 }
 
@@ -64,6 +66,7 @@ export async function readHeader(node: DraftNode, sight: ImageSight): Promise<Fo
     document,
     references: [...inspection.references, ...(saved?.references ?? [])],
     rawImages: saved?.rawImages ?? new Set(),
+    configFiles: saved?.configFiles ?? [],
     blindSpots: [...doubt, ...(saved?.blindSpots ?? [])],
   };
 }
@@ -93,9 +96,10 @@ export function readXml(document: string, xml: string, read: DocumentReader = re
   }
 }
 
-function foundIn(document: string, { found, rawImages, innerImages, fixedChains }: DocumentReading): FoundReferences {
+function foundIn(document: string, reading: DocumentReading): FoundReferences {
+  const { found, rawImages, innerImages, fixedChains, configFiles = [] } = reading;
   const blindSpots = innerImages.map((image) => unseenInside(image, document));
-  return { document, references: found.references, rawImages, fixedChains, blindSpots };
+  return { document, references: found.references, rawImages, fixedChains, configFiles, blindSpots };
 }
 
 function unseenInside(image: string, document: string): BlindSpot {

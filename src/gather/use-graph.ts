@@ -14,6 +14,10 @@ import { type Inventory, listInventory } from './inventory.ts';
 import { openFileRoots } from './open-files.ts';
 import { draftPool, type SeenVolume } from './pool-nodes.ts';
 import { draftTargets } from './targets.ts';
+import { overlayMounts, type PoolFolder } from '../usage/mounted-places.ts';
+import { readQemuConfig } from '../usage/qemu-config.ts';
+import { createFolderReader, type FolderReader } from '../usage/shared-folders.ts';
+import { type MountTable, readMounts } from '../util/mounts.ts';
 
 /** The use graph, and the volumes of all active pools with their nodes. */
 export interface GatheredGraph {
@@ -48,6 +52,8 @@ interface Sight extends ImageSight {
   readonly isLocal: boolean;
   readonly draft: Draft;
   readonly poolNames: ReadonlySet<string>;
+  /** What folders cover by way of mounts and links; `undefined`: they are not this host's. */
+  readonly folders: FolderReader | undefined;
 }
 
 const NO_CLAIMS: Claims = { claims: [], blindSpots: [] };
@@ -81,7 +87,13 @@ export async function drawGraph(
   const draft = new Draft();
   const pools = inventory.pools.map(({ pool }) => pool);
   const poolNames = new Set(pools.map(({ name }) => name));
-  const sight: Sight = { ...images, isLocal, files: isLocal ? localFiles() : remoteFiles(), draft, poolNames };
+  const files = isLocal ? localFiles() : remoteFiles();
+  const table = isLocal ? mountsOfHost(draft) : undefined;
+  const poolFolders = foldersOf(pools, files);
+  const paths = poolFolders.map(({ path }) => path);
+  const folders = table && createFolderReader({ files, table, poolFolders: paths });
+  if (table !== undefined) draft.miss(...overlayMounts(poolFolders, table));
+  const sight: Sight = { ...images, isLocal, files, draft, poolNames, folders };
   const volumes: SeenVolume[] = [];
   for (const listing of inventory.pools) volumes.push(...(await draftPool(listing, draft, sight)));
   draft.miss(...inventory.blindSpots, ...claims.blindSpots);
@@ -123,6 +135,29 @@ function poolRoots(pools: readonly StoragePool[], sight: Sight): readonly GraphR
   });
 }
 
+/** The directories of pools of files, without links and detours. */
+function foldersOf(pools: readonly StoragePool[], files: FileIdentifier): readonly PoolFolder[] {
+  return pools.flatMap(({ name, targetPath }) => {
+    const path = targetPath?.startsWith('/') === true ? files.identify(targetPath).paths.at(-1) : undefined;
+    return path === undefined ? [] : [{ pool: name, path }];
+  });
+}
+
+/** The mounts of this host. Without them nobody can tell what guests see below the folders that they share. */
+function mountsOfHost(draft: Draft): MountTable | undefined {
+  try {
+    return readMounts();
+  } catch (error) {
+    draft.miss({
+      what: 'the mounts of this host',
+      cause: String(error),
+      remedy: 'mount /proc',
+      concerns: 'everything',
+    });
+    return undefined;
+  }
+}
+
 /** Asks when first called, and remembers the answer. */
 function askedOnce<T>(ask: () => T): () => T {
   let answer: { readonly value: T } | undefined;
@@ -135,15 +170,29 @@ function addEdges(node: DraftNode, found: FoundReferences, sight: Sight): readon
   return edges;
 }
 
-function edgesOf(found: FoundReferences, { draft, files }: Sight): readonly Edge[] {
-  const { document, rawImages, fixedChains, references } = found;
+function edgesOf(found: FoundReferences, sight: Sight): readonly Edge[] {
+  const { draft, files, folders } = sight;
+  const { document, rawImages, fixedChains, references, configFiles = [] } = found;
   draft.miss(...found.blindSpots);
-  return references.map((reference) => {
+  const edges = references.flatMap((reference) => {
     const edge = toEdge(reference, document, files);
     const isRaw = rawImages.has(reference.value);
     const isFixed = fixedChains?.has(reference.value) === true;
-    return isRaw || isFixed ? { ...edge, ...(isRaw && { isRaw }), ...(isFixed && { isFixed }) } : edge;
+    if (isRaw || isFixed) return [{ ...edge, ...(isRaw && { isRaw }), ...(isFixed && { isFixed }) }];
+    if (reference.kind !== 'dir' || folders === undefined) return [edge];
+    const cover = folders(reference, document);
+    draft.miss(...cover.blindSpots);
+    return [edge, ...cover.edges];
   });
+  const configs = configFiles.flatMap((path) => edgesOf(configOf(path, document, sight), sight));
+  return configs.length === 0 ? edges : [...edges, ...configs];
+}
+
+/** What a configuration file of QEMU names. libvirt runs QEMU in the root directory, where relative names then start. */
+function configOf(path: string, document: string, { isLocal }: Sight): FoundReferences {
+  const absolute = path.startsWith('/') ? path : `/${path}`;
+  const config = readQemuConfig(isLocal ? absolute : undefined, absolute, document);
+  return { document: `${document}, ${absolute}`, ...config };
 }
 
 /** Reads the header of every image in the draft; each may add images that were not known before. */

@@ -11,8 +11,8 @@ export interface Mount {
   /** Where it is mounted. */
   readonly point: string;
   readonly type: string;
-  /** The options of the file system itself, as they stand there. */
-  readonly options: string;
+  /** The options of the file system itself. */
+  readonly options: readonly string[];
 }
 
 /** The mounts of one mount namespace. */
@@ -41,8 +41,9 @@ export function parseMounts(text: string): readonly Mount[] {
     const [id = '', parent = '', device = '', root = '', point = ''] = line.slice(0, separator).split(' ');
     const [type = '', , options = ''] = line.slice(separator + 3).split(' ');
     if (!/^\d+$/.test(id) || !point.startsWith('/')) return [];
-    const names = { root: unescaped(root), point: unescaped(point), options: unescaped(options) };
-    return [{ id: Number(id), parent: Number(parent), device, type: unescaped(type), ...names }];
+    const names = { root: unescaped(root), point: unescaped(point), type: unescaped(type) };
+    // A comma that belongs to an option is escaped.
+    return [{ id: Number(id), parent: Number(parent), device, ...names, options: options.split(',').map(unescaped) }];
   });
 }
 

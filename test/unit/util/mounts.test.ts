@@ -19,7 +19,7 @@ const mount = (id: number, parent: number, point: string, type = 'ext4'): Mount 
   root: '/',
   point,
   type,
-  options: 'rw',
+  options: ['rw'],
 });
 
 describe('mounts', () => {
@@ -38,7 +38,7 @@ describe('mounts', () => {
         root: '/mnt1',
         point: '/mnt2',
         type: 'ext3',
-        options: 'rw,errors=continue',
+        options: ['rw', 'errors=continue'],
       },
       {
         id: 37,
@@ -47,7 +47,7 @@ describe('mounts', () => {
         root: '/',
         point: '/a b\\cé',
         type: 'overlay',
-        options: 'rw,lowerdir=/l,1:/l2',
+        options: ['rw', 'lowerdir=/l,1:/l2'],
       },
     ]);
   });
