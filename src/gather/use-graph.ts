@@ -1,5 +1,6 @@
 import { claimReference, type Claims } from '../core/claim.ts';
 import type { Progress } from '../core/ports.ts';
+import type { Reference } from '../core/reference.ts';
 import { track } from '../core/track.ts';
 import type { Edge, GraphRoot, UseGraph } from '../core/use-graph.ts';
 import type { QemuImgInfo } from '../image-format/qemu-img.ts';
@@ -195,9 +196,12 @@ function configOf(path: string, document: string, { isLocal }: Sight): FoundRefe
   return { document: `${document}, ${absolute}`, ...config };
 }
 
-/** Reads the header of every image in the draft; each may add images that were not known before. */
+/**
+ * Reads the header of every image in the draft; each may add images that were not known before. Names in a header start from
+ * the path by which it is opened, so it is read anew for every folder that such a path lies in.
+ */
 async function exploreImages(sight: Sight): Promise<void> {
-  const { nodes } = sight.draft;
+  const { nodes, otherNames } = sight.draft;
   let next = 0;
   const take = (): DraftNode | undefined => (next < nodes.length ? nodes[next++] : undefined);
   const explore = async (): Promise<void> => {
@@ -207,6 +211,16 @@ async function exploreImages(sight: Sight): Promise<void> {
       await draftTargets(addEdges(node, await readHeader(node, sight), sight), sight);
     }
   };
-  // A reader that finds the list exhausted may be overtaken by another that adds to it, hence the repetition.
-  while (next < nodes.length) await Promise.all(Array.from({ length: READERS }, explore));
+  let nextName = 0;
+  while (next < nodes.length || nextName < otherNames.length) {
+    // A reader that finds the list exhausted may be overtaken by another that adds to it, hence the repetition.
+    while (next < nodes.length) await Promise.all(Array.from({ length: READERS }, explore));
+    for (const { node, path } of otherNames.slice(nextName)) {
+      nextName += 1;
+      const found = await readHeader({ ...node, content: { file: path, volume: node.content.volume } }, sight);
+      const isNew = ({ kind, value }: Reference): boolean =>
+        !node.edges.some(({ reference }) => reference.kind === kind && reference.value === value);
+      await draftTargets(addEdges(node, { ...found, references: found.references.filter(isNew) }, sight), sight);
+    }
+  }
 }

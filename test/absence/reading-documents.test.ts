@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { link, mkdir, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Mounting } from '../support/mounting.ts';
-import { type DomainParts, fateOf, openStages, type Stage } from '../support/scenario.ts';
+import { type DomainParts, fateOf, fileDisk, openStages, type Stage } from '../support/scenario.ts';
 import { type Run, World } from '../support/world.ts';
 
 /** A domain with a command line of its own for QEMU. */
@@ -189,6 +189,30 @@ describe('what documents of domains name in roundabout ways', () => {
     await symlink(world.poolPath, join(shared, 'pool'));
     await stage.define(share(shared));
     await expectKept();
+  });
+
+  it('follows a relative backing name from every folder by which the overlay is opened [D11]', async () => {
+    const base = await stage.keep();
+    const folder = join(stage.outside, 'real');
+    await mkdir(folder);
+    // The same name from the folder itself: there it means something else.
+    await mkdir(join(stage.outside, basename(world.poolPath)));
+    await stage.image(join(stage.outside, basename(world.poolPath), basename(base)));
+    const top = await stage.overlay(join(folder, 'top.qcow2'), `../${basename(world.poolPath)}/${basename(base)}`);
+    await stage.twin();
+    const bound = `${world.poolPath}-bound`;
+    await mounting.bind(folder, bound);
+    await stage.virsh(`pool-define-as ${stage.key} dir --target ${folder}`, `pool-start ${stage.key}`);
+    try {
+      await stage.define({ devices: fileDisk(join(bound, 'top.qcow2')) });
+      await expectKept();
+      await stage.define({ devices: fileDisk(top) });
+      await mounting.undo();
+      expect((await sync()).status).to.equal(0);
+      expect((await fateOf(stage)).lost).to.deep.equal([base]);
+    } finally {
+      await stage.virsh(`pool-destroy ${stage.key}`, `pool-undefine ${stage.key}`);
+    }
   });
 
   it('deletes nothing of a pool that an overlay mount shows, and goes on once it is unmounted [C4]', async () => {
