@@ -78,6 +78,17 @@ export interface UseGraph {
   readonly blindSpots: readonly BlindSpot[];
   /** Every name that leads to nothing, those included that an administrator has answered for. */
   readonly absences?: readonly Absence[];
+  /**
+   * Asks the kernel who has images open: more roots, which take time to find. They only give names to users; that nobody is
+   * found proves nothing. `undefined`: the kernel is not to be asked, or not this host's.
+   */
+  readonly holders?: (this: void) => readonly GraphRoot[];
+}
+
+/** All roots of a graph, those included that the kernel has to be asked for. */
+export function rootsOf({ roots, holders }: Pick<UseGraph, 'roots' | 'holders'>): readonly GraphRoot[] {
+  const more = holders?.() ?? [];
+  return more.length === 0 ? roots : [...roots, ...more];
 }
 
 /** One link of a chain: what needs the next thing, and through which reference. */

@@ -1,4 +1,5 @@
 import { lstat } from 'node:fs/promises';
+import { posix } from 'node:path';
 import type { AbsentName, BlindSpot, Reference } from '../core/reference.ts';
 import { baseNameToken, nameTokens, servedFileTokens } from '../core/reference-tokens.ts';
 import type { Absence, Edge, GraphNode, Token } from '../core/use-graph.ts';
@@ -31,9 +32,18 @@ interface MissedName {
   readonly cause: string;
 }
 
+/** A node whose file is opened by a path in another folder as well: relative names in its header start there, too. */
+export interface OtherName {
+  readonly node: DraftNode;
+  readonly path: string;
+}
+
 /** The nodes found so far, each directory entry once, however many pools show it. */
 export class Draft {
   readonly nodes: DraftNode[] = [];
+  /** In the order in which they became known; each folder once for each node. */
+  readonly otherNames: OtherName[] = [];
+  readonly #foldersOf = new Map<DraftNode, Set<string>>();
   readonly #byEntry = new Map<string, DraftNode>();
   readonly #files = new Set<string>();
   /** Of all nodes, from when they are first asked for: on most hosts nobody asks. */
@@ -71,7 +81,19 @@ export class Draft {
     }
     addMissing(known.tokens, node.tokens);
     addMissing(known.paths, node.paths);
+    this.#noteName(known, node);
     return known;
+  }
+
+  #noteName(node: DraftNode, { content: { file: path } }: DraftNode): void {
+    const { file } = node.content;
+    if (typeof path !== 'string' || file === undefined) return;
+    const folder = posix.dirname(path);
+    const folders = this.#foldersOf.get(node) ?? new Set([posix.dirname(file.toString())]);
+    this.#foldersOf.set(node, folders);
+    if (folders.has(folder)) return;
+    folders.add(folder);
+    this.otherNames.push({ node, path });
   }
 
   /** Adds a node for a file on this host, as `fileNode` does. */

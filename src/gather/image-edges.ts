@@ -39,6 +39,8 @@ export interface FoundReferences {
   readonly imageFormats: ImageFormats;
   /** The values whose backing chain the document spells out. */
   readonly fixedChains?: ReadonlySet<string>;
+  /** The files from which QEMU reads more arguments. */
+  readonly configFiles?: readonly string[];
   readonly blindSpots: readonly BlindSpot[];
 }
 
@@ -83,6 +85,7 @@ export async function readHeader(node: DraftNode, sight: ImageSight): Promise<He
       ...named.map(([value, format]) => [value, [format]] as const),
       ...(saved?.imageFormats ?? []),
     ]),
+    configFiles: saved?.configFiles ?? [],
     blindSpots: [...doubt, ...(saved?.blindSpots ?? [])],
     format: inspection.format,
     isEmpty: inspection.isEmpty === true,
@@ -115,12 +118,10 @@ export function readXml(document: string, xml: string, read: DocumentReader = re
   }
 }
 
-function foundIn(
-  document: string,
-  { found, rawImages, imageFormats, innerImages, fixedChains }: DocumentReading,
-): FoundReferences {
+function foundIn(document: string, reading: DocumentReading): FoundReferences {
+  const { found, rawImages, imageFormats, innerImages, fixedChains, configFiles = [] } = reading;
   const blindSpots = innerImages.map((image) => unseenInside(image, document));
-  return { document, references: found.references, rawImages, imageFormats, fixedChains, blindSpots };
+  return { document, references: found.references, rawImages, imageFormats, fixedChains, configFiles, blindSpots };
 }
 
 function unseenInside(image: string, document: string): BlindSpot {

@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { claimReference, type Claims } from '../core/claim.ts';
 import type { Progress } from '../core/ports.ts';
+import type { Reference } from '../core/reference.ts';
 import { track } from '../core/track.ts';
 import { createResolver, type Edge, type GraphRoot, type UseGraph } from '../core/use-graph.ts';
 import type { QemuImgInfo } from '../image-format/qemu-img.ts';
@@ -9,7 +10,7 @@ import { createDocumentReader } from '../libvirt/xml/document-reader.ts';
 import { isLocalUri } from '../libvirt/local-uri.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import { RawReferences } from '../usage/raw-references.ts';
-import { Draft, type DraftNode, linkSameFiles, toEdge } from './draft.ts';
+import { Draft, type DraftNode, linkSameFiles, type OtherName, toEdge } from './draft.ts';
 import { type FileIdentifier, localFiles, pathTokens, remoteFiles } from './file-identity.ts';
 import { type FoundReferences, type ImageSight, readHeader, readVolumeXml, readXml, volumesOf } from './image-edges.ts';
 import { type Inventory, listInventory } from './inventory.ts';
@@ -17,6 +18,10 @@ import { openFileRoots } from './open-files.ts';
 import { draftPool, type SeenVolume } from './pool-nodes.ts';
 import { draftTargets, type TargetSight } from './targets.ts';
 import { circularChains, type DraftRoot, type Explored, judgeAbsences, missUnlikeImages } from './absent-images.ts';
+import { overlayMounts, type PoolFolder } from '../usage/mounted-places.ts';
+import { readQemuConfig } from '../usage/qemu-config.ts';
+import { createFolderReader, type FolderReader } from '../usage/shared-folders.ts';
+import { type MountTable, readMounts } from '../util/mounts.ts';
 
 /** The use graph, and the volumes of all active pools with their nodes. */
 export interface GatheredGraph {
@@ -46,7 +51,10 @@ export interface HostSight extends ImageSight {
   readonly claims?: Claims;
 }
 
-type Sight = ImageSight & TargetSight;
+interface Sight extends ImageSight, TargetSight {
+  /** What folders cover by way of mounts and links; `undefined`: they are not this host's. */
+  readonly folders: FolderReader | undefined;
+}
 
 const NO_CLAIMS: Claims = { claims: [], blindSpots: [] };
 
@@ -81,14 +89,17 @@ export async function drawGraph(
   const poolNames = new Set(pools.map(({ name }) => name));
   const unseenPools = new Set(inventory.pools.flatMap(({ pool, isUnseen }) => (isUnseen === true ? [pool.name] : [])));
   const files = isLocal ? localFiles() : remoteFiles();
-  const sight: Sight = { ...images, isLocal, files, draft, poolNames, unseenPools };
+  const table = isLocal ? mountsOfHost(draft) : undefined;
+  const poolFolders = foldersOf(pools, files);
+  const paths = poolFolders.map(({ path }) => path);
+  const folders = table && createFolderReader({ files, table, poolFolders: paths });
+  if (table !== undefined) draft.miss(...overlayMounts(poolFolders, table));
+  const sight: Sight = { ...images, isLocal, files, draft, poolNames, unseenPools, folders };
   const volumes: SeenVolume[] = [];
   for (const listing of inventory.pools) volumes.push(...(await draftPool(listing, draft, sight)));
   draft.miss(...inventory.blindSpots, ...claims.blindSpots);
-  const holders =
-    isLocal && ownPid !== undefined ? openFileRoots(sight.files, poolFolders(pools, sight.files), ownPid) : [];
   const domains = domainRoots(inventory, sight);
-  const roots = [...claimRoots(claims, pools, sight), ...domains, ...poolRoots(pools, sight), ...holders];
+  const roots = [...claimRoots(claims, pools, sight), ...domains, ...poolRoots(pools, sight)];
   for (const root of roots) await draftTargets(root.edges, sight);
   const explored = await exploreImages(sight, domains, volumes);
   await linkSameFiles(draft.nodes);
@@ -96,7 +107,8 @@ export async function drawGraph(
   draft.miss(...circularChains(explored));
   const absences = judgeAbsences(draft, domains, claims.forgotten ?? new Set());
   const { nodes, blindSpots } = draft;
-  return { graph: { nodes, roots, blindSpots, absences }, volumes, pools };
+  const holders = isLocal && ownPid !== undefined ? { holders: askedOnce(() => openFileRoots(nodes, ownPid)) } : {};
+  return { graph: { nodes, roots, blindSpots, absences, ...holders }, volumes, pools };
 }
 
 /** Claims are written down by the pool's UUID, since names of pools change. One on a pool that is no more keeps nothing. */
@@ -125,10 +137,33 @@ function poolRoots(pools: readonly StoragePool[], sight: Sight): readonly GraphR
   });
 }
 
-/** The directories of the pools, as the kernel names them. */
-function poolFolders(pools: readonly StoragePool[], files: FileIdentifier): readonly string[] {
-  const targets = pools.flatMap(({ targetPath }) => targetPath ?? []);
-  return [...new Set(targets.flatMap((target) => files.identify(target).paths))];
+/** The directories of pools of files, without links and detours. */
+function foldersOf(pools: readonly StoragePool[], files: FileIdentifier): readonly PoolFolder[] {
+  return pools.flatMap(({ name, targetPath }) => {
+    const path = targetPath?.startsWith('/') === true ? files.identify(targetPath).paths.at(-1) : undefined;
+    return path === undefined ? [] : [{ pool: name, path }];
+  });
+}
+
+/** The mounts of this host. Without them nobody can tell what guests see below the folders that they share. */
+function mountsOfHost(draft: Draft): MountTable | undefined {
+  try {
+    return readMounts();
+  } catch (error) {
+    draft.miss({
+      what: 'the mounts of this host',
+      cause: String(error),
+      remedy: 'mount /proc',
+      concerns: 'everything',
+    });
+    return undefined;
+  }
+}
+
+/** Asks when first called, and remembers the answer. */
+function askedOnce<T>(ask: () => T): () => T {
+  let answer: { readonly value: T } | undefined;
+  return () => (answer ??= { value: ask() }).value;
 }
 
 function addEdges(node: DraftNode, found: FoundReferences, sight: Sight): readonly Edge[] {
@@ -137,21 +172,36 @@ function addEdges(node: DraftNode, found: FoundReferences, sight: Sight): readon
   return edges;
 }
 
-function edgesOf(found: FoundReferences, { draft, files }: Sight): Edge[] {
-  const { document, rawImages, imageFormats, fixedChains, references } = found;
+function edgesOf(found: FoundReferences, sight: Sight): Edge[] {
+  const { draft, files, folders } = sight;
+  const { document, rawImages, imageFormats, fixedChains, references, configFiles = [] } = found;
   draft.miss(...found.blindSpots);
-  return references.map((reference) => {
+  const edges = references.flatMap((reference) => {
     const edge = toEdge(reference, document, files);
     const isRaw = rawImages.has(reference.value);
     const isFixed = fixedChains?.has(reference.value) === true;
     const formats = imageFormats.get(reference.value);
-    if (!isRaw && !isFixed && formats === undefined) return edge;
-    return { ...edge, ...(isRaw && { isRaw }), ...(isFixed && { isFixed }), ...(formats && { formats }) };
+    if (isRaw || isFixed || formats !== undefined)
+      return [{ ...edge, ...(isRaw && { isRaw }), ...(isFixed && { isFixed }), ...(formats && { formats }) }];
+    if (reference.kind !== 'dir' || folders === undefined) return [edge];
+    const cover = folders(reference, document);
+    draft.miss(...cover.blindSpots);
+    return [edge, ...cover.edges];
   });
+  const configs = configFiles.flatMap((path) => edgesOf(configOf(path, document, sight), sight));
+  return configs.length === 0 ? edges : [...edges, ...configs];
+}
+
+/** What a configuration file of QEMU names. libvirt runs QEMU in the root directory, where relative names then start. */
+function configOf(path: string, document: string, { isLocal }: Sight): FoundReferences {
+  const absolute = path.startsWith('/') ? path : `/${path}`;
+  const config = readQemuConfig(isLocal ? absolute : undefined, absolute, document);
+  return { document: `${document}, ${absolute}`, imageFormats: new Map(), ...config };
 }
 
 /**
- * Reads the header of every image in the draft; each may add images that were not known before. One that everybody opens as raw
+ * Reads the header of every image in the draft; each may add images that were not known before. Names in a header start from
+ * the path by which it is opened, so it is read anew for every folder that such a path lies in. One that everybody opens as raw
  * bytes is not read, since nobody follows what a guest wrote into it; a volume is, but only for what it says of other volumes.
  */
 async function exploreImages(
@@ -159,7 +209,7 @@ async function exploreImages(
   domains: readonly DraftRoot[],
   volumes: readonly SeenVolume[],
 ): Promise<Explored> {
-  const { nodes } = sight.draft;
+  const { nodes, otherNames } = sight.draft;
   const explored: Explored = { headers: new Map(), contents: new Map() };
   const described = new Map<DraftNode, SeenVolume[]>();
   for (const seen of volumes) described.set(seen.node, [...(described.get(seen.node) ?? []), seen]);
@@ -177,7 +227,16 @@ async function exploreImages(
     explored.contents.set(node, header);
     await draftTargets(edges, sight);
   };
+  const readFrom = async ({ node, path }: OtherName): Promise<void> => {
+    const header = await readHeader({ ...node, content: { file: path, volume: node.content.volume } }, sight);
+    const isNew = ({ kind, value }: Reference): boolean =>
+      !node.edges.some(({ reference }) => reference.kind === kind && reference.value === value);
+    const edges = addEdges(node, { ...header, references: header.references.filter(isNew) }, sight);
+    raw.note(edges);
+    await draftTargets(edges, sight);
+  };
   let next = 0;
+  const followed = new Set<OtherName>();
   const explore = async (): Promise<void> => {
     for (let node = nodes[next]; node !== undefined; node = nodes[next]) {
       next += 1;
@@ -189,6 +248,11 @@ async function exploreImages(
   for (;;) {
     // A reader that finds the list exhausted may be overtaken by another that adds to it, hence the repetition.
     while (next < nodes.length) await Promise.all(Array.from({ length: READERS }, explore));
+    for (const name of otherNames.filter((other) => !followed.has(other) && explored.headers.has(other.node))) {
+      followed.add(name);
+      await readFrom(name);
+    }
+    if (next < nodes.length) continue;
     if (waiting.length === 0) break;
     const resolver = raw.texts.length === 0 ? undefined : createResolver(nodes);
     const inText = new Set(raw.texts.flatMap((edge) => resolver?.targets(edge) ?? []));

@@ -107,6 +107,7 @@ function previousArgument(element: XmlElement): string | undefined {
 function readValue(value: string, content: RuleContent | undefined): readonly ImageName[] {
   if (value.trim() === '' || content === 'nothing') return [];
   if (content === 'path' || content === 'dir') return [{ kind: content, value }];
+  if (content === 'fat') return [{ kind: 'dir', value, isFat: true }];
   return content === 'backing' ? readImageName(value) : sweep(value);
 }
 

@@ -3,6 +3,7 @@ import { childElements, type Document, parseDocument, refusal } from './document
 import { DOCUMENT_RULES } from './document-rules.ts';
 import { readFixedChains } from './fixed-chains.ts';
 import { type ImageFormats, readImageFormats } from './image-formats.ts';
+import { argumentsOf, readConfigFiles } from './inner-arguments.ts';
 import { readInnerImages } from './inner-images.ts';
 import type { XmlElement } from './node.ts';
 import { readPlaces } from './places.ts';
@@ -40,6 +41,8 @@ export interface DocumentReading {
   readonly innerImages: readonly string[];
   /** What it opens with a backing chain of its own. */
   readonly fixedChains: ReadonlySet<string>;
+  /** The files that its command line has QEMU read more arguments from. */
+  readonly configFiles?: readonly string[];
 }
 
 /**
@@ -57,12 +60,14 @@ export function readFully(xml: string): DocumentReading {
   const kind = document.root.localName;
   if (!isDocumentKind(kind)) throw refusal(`its root element <${document.root.nodeName}> is not one of libvirt's`);
   const references = readPlaces(kind, document);
+  const configFiles = readConfigFiles(argumentsOf(document));
   return {
     found: { kind, name: documentName(document), references },
     rawImages: readRawImages(document),
     imageFormats: readImageFormats(document),
     innerImages: readInnerImages(document),
     fixedChains: readFixedChains(document),
+    ...(configFiles.length > 0 && { configFiles }),
   };
 }
 
