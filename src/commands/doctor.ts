@@ -6,7 +6,14 @@ import { type CheckedFinding, type Finding, ok, problem, warning } from '../core
 import { LibvirtError, PartialError, UsageError } from '../errors.ts';
 import { type Check, type PoolPatient, runChecks } from '../gather/health.ts';
 import { checkImages, checkOverlays, checkView } from '../gather/health-images.ts';
-import { checkMetadataPlace, checkPlace, checkReadable, checkSpace } from '../gather/health-places.ts';
+import {
+  checkDeletion,
+  checkLocality,
+  checkMetadataPlace,
+  checkPlace,
+  checkReadable,
+  checkSpace,
+} from '../gather/health-places.ts';
 import { checkClock, checkJournal, checkLastSync, checkLeases, checkLock } from '../gather/health-state.ts';
 import { checkKeyring } from '../gather/health-trust.ts';
 import { seePool } from '../gather/judge-pool.ts';
@@ -29,6 +36,8 @@ interface DoctorArguments extends PoolArguments {
 const POOL_CHECKS: readonly Check<PoolPatient>[] = [
   ['metadata', checkMetadataPlace],
   ['access', checkReadable],
+  ['files', checkLocality],
+  ['deletion', checkDeletion],
   ['space', checkSpace],
   ['lock', checkLock],
   ['journal', checkJournal],

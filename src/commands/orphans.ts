@@ -88,6 +88,7 @@ async function prepareSearch(
     qemuImg: createQemuImgInfo(),
     ownPid: context.pid,
     readClaims: claimsOf(context, options),
+    sharing: options.configuration?.sharing,
     pools: new Set(pools.map(({ name }) => name)),
     minAgeMs,
     now: () => context.clock.now(),

@@ -2,6 +2,7 @@ import type { Argv } from 'yargs';
 import { type Identity, identityText } from '../core/identity.ts';
 import { isLocalImage } from '../core/local-image.ts';
 import type { ImageRecord } from '../core/record.ts';
+import { isHindrance } from '../core/reference.ts';
 import type { KeepReason, Verdict } from '../core/sweep-plan.ts';
 import { isClaimed } from '../core/use-graph.ts';
 import { FailureError, InUseError, PartialError } from '../errors.ts';
@@ -133,7 +134,8 @@ function warnOfForce(verdicts: readonly Verdict[], { forceInUse }: PurgeArgument
 }
 
 function isOverridden(reason: KeepReason): boolean {
-  return reason.kind === 'unseen' || (reason.kind === 'needed' && !isClaimed(reason.need));
+  if (reason.kind === 'unseen') return !reason.blindSpots.some(isHindrance);
+  return reason.kind === 'needed' && !isClaimed(reason.need);
 }
 
 async function isConfirmed(
@@ -169,7 +171,6 @@ function assertComplete({ verdicts }: Judgement, { forceInUse }: PurgeArguments,
         : `'poolkeeper why VOLUME' shows what needs one; --force-in-use deletes them all the same`,
     });
   }
-  if (forceInUse) return;
-  const unseen = incompleteView(kept);
+  const unseen = incompleteView(kept.filter(({ reason }) => !forceInUse || !isOverridden(reason)));
   if (unseen !== undefined) throw unseen;
 }

@@ -88,6 +88,7 @@ export async function openSession(
     qemuImg: createQemuImgInfo(),
     ownPid: context.pid,
     readClaims: claimsOf(context, options),
+    sharing: options.configuration?.sharing,
   };
 }
 

@@ -14,7 +14,7 @@ import { resolveItemUrl } from '../simplestreams/source.ts';
 import { publicAddress } from '../transfer/address.ts';
 import type { TransferredImage } from '../transfer/image-transfer.ts';
 import type { ReadSource } from './source-reader.ts';
-import { assertUnused, partialImages } from './repair-state.ts';
+import { assertUnusedIn, partialImages } from './repair-state.ts';
 import type { LockedSession, Session } from './session.ts';
 import type { TransferPolicy } from './transfer-options.ts';
 
@@ -186,7 +186,7 @@ function syncRun(
     retries: transfer.retries,
     bypassCaches: isRepeated,
     urlsOf: (image) => bases.map((base) => resolveItemUrl(base, image.path)),
-    assertUnused: (volumeName) => assertUnused(session, volumeName),
+    assertUnused: assertUnusedIn(session),
     onStart: (step) => showStart(step, reporter),
     onEnd: (outcome) => {
       const { step, error, transferred } = outcome;

@@ -181,6 +181,7 @@ function connectFunctions(declare: Declarations): ConnectFunctions {
     connectOpen: declare.local('void *virConnectOpen(str)'),
     connectClose: declare.remote('int virConnectClose(void *)'),
     connectGetURI: declare.text('virConnectGetURI', ['void *']),
+    connectGetHostname: declare.text('virConnectGetHostname', ['void *']),
     lastError: declare.error('void *virGetLastError()'),
     connGetLastError: declare.error('void *virConnGetLastError(void *)'),
     connResetLastError: declare.local('void virConnResetLastError(void *)'),

@@ -46,6 +46,7 @@ export interface ConnectFunctions {
   connectOpen: (uri: string | null) => ConnectHandle | null;
   connectClose: (connection: ConnectHandle) => Promise<number>;
   connectGetURI: (connection: ConnectHandle) => Promise<string | null>;
+  connectGetHostname: (connection: ConnectHandle) => Promise<string | null>;
   lastError: () => NativeError | undefined;
   connGetLastError: (connection: ConnectHandle) => NativeError | undefined;
   connResetLastError: (connection: ConnectHandle) => void;
