@@ -17,6 +17,7 @@ import { incompleteView, reasonText, showSwept, showVerdicts, volumeText } from 
 import { removeMetadataFile } from '../state/metadata-files.ts';
 import { readRecords } from '../state/records.ts';
 import type { CommandContext } from './context.ts';
+import { foreignMetadata, showForeignMetadata } from './foreign-metadata.ts';
 import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
 import { type LockedSession, type Session, withLock, withSession } from './session.ts';
@@ -74,7 +75,10 @@ async function purge(session: LockedSession, options: PurgeArguments): Promise<v
   showSpared([...managed].filter(([name, { identity }]) => isUnique(identity, records.get(name))).length, reporter);
   const held = new Set([...managed.values()].map(({ identity }) => identityText(identity)));
   for (const [image, { identity }] of metadata) {
-    if (!held.has(image)) await removeMetadataFile(environment.paths.metadata, identity);
+    if (held.has(image)) continue;
+    const reason = await foreignMetadata(session, judgement.view, identity);
+    if (reason === undefined) await removeMetadataFile(environment.paths.metadata, identity);
+    else showForeignMetadata(identity, reason, session);
   }
   await rememberUsers(session, judgement);
   const outcomes = await executeSweep(doomed, {

@@ -5,7 +5,7 @@ import type { JournalIntent, OpenIntent } from '../core/journal.ts';
 import { findPartialImages, type PartialImage, unfinishedVolumes } from '../core/partial-image.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { isHindrance } from '../core/reference.ts';
-import { IncompleteViewError, InUseError, NoSpaceError } from '../errors.ts';
+import { FailureError, IncompleteViewError, InUseError, NoSpaceError } from '../errors.ts';
 import { putRecord, unknownOrigin } from '../execute/environment.ts';
 import { offerImage } from '../execute/offer-image.ts';
 import { judgePool } from '../gather/judge-pool.ts';
@@ -15,6 +15,7 @@ import { isNoStorageVolume } from '../libvirt/error-codes.ts';
 import { listVolumeNames, lookupVolume } from '../libvirt/volume.ts';
 import { reasonText } from '../report/sweep-report.ts';
 import { setAside } from '../state/set-aside.ts';
+import { foreignMetadata } from './foreign-metadata.ts';
 import { resumeReplacements } from './resume-replacements.ts';
 import type { LockedSession, Session } from './session.ts';
 
@@ -29,7 +30,16 @@ export async function repairState(session: LockedSession): Promise<void> {
   const view = await gatherPoolView(pool, await listVolumeNames(connection, pool.name), paths);
   for (const { kind, name, identity, error } of view.damaged) {
     const dir = kind === 'record' ? paths.records : paths.metadata;
-    const target = await setAside(join(dir, name), join(paths.root, 'set-aside'));
+    if (kind === 'metadata file' && (await foreignMetadata(session, view, identity)) !== undefined) continue;
+    let target: string;
+    try {
+      target = await setAside(join(dir, name), join(paths.root, 'set-aside'));
+    } catch (cause) {
+      if (!(cause instanceof FailureError)) throw cause;
+      // What is damaged keeps its image where it is, too.
+      reporter.warning(cause.message, cause.hint);
+      continue;
+    }
     reporter.warning(`${error.message}; it was set aside as ${target}`, error.hint);
     const volumeName = volumeNameIn(pool)(identity);
     if (!view.managed.has(volumeName) || view.records.has(volumeName)) continue;

@@ -7,6 +7,7 @@ import { isHindrance } from '../core/reference.ts';
 import { poolSpace } from '../libvirt/storage-pool.ts';
 import { ensurePrivateDir } from '../state/private-dir.ts';
 import { fileError } from '../state/file-error.ts';
+import { findMisplaced, isHarmful, misplacementText } from '../usage/directories.ts';
 import type { PoolLocality } from '../usage/locality.ts';
 import type { PoolPatient } from './health.ts';
 
@@ -73,6 +74,18 @@ export async function closedDirectories(path: string): Promise<readonly Finding[
       );
   }
   return findings;
+}
+
+/** Whether poolkeeper's own directories keep out of the way of every pool. */
+export async function checkDirectories({ pool, directories, sight }: PoolPatient): Promise<readonly Finding[]> {
+  if (!sight.gathered.places.isLocal) return [];
+  const findings = (await findMisplaced(directories, sight.gathered.pools)).flatMap((each): readonly Finding[] => {
+    if (isHarmful(each, pool.name))
+      return [problem(misplacementText(each), `name a directory outside of every pool in the configuration`)];
+    // Pools are made of any folder, such as a home directory, by virt-manager.
+    return each.where === 'inside' ? [ok(`${misplacementText(each)}, where it does no harm`)] : [];
+  });
+  return orOk(findings, 'the directories of poolkeeper lie outside of every storage pool');
 }
 
 /** Whether the files of the pool are files of this host, and which test failed if they are not. */

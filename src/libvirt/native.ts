@@ -198,6 +198,7 @@ function poolFunctions(declare: Declarations): PoolFunctions {
     storagePoolBuild: declare.remote('int virStoragePoolBuild(void *, uint)'),
     storagePoolCreate: declare.remote('int virStoragePoolCreate(void *, uint)'),
     storagePoolDestroy: declare.remote('int virStoragePoolDestroy(void *)'),
+    storagePoolDelete: declare.remote('int virStoragePoolDelete(void *, uint)'),
     storagePoolUndefine: declare.remote('int virStoragePoolUndefine(void *)'),
     storagePoolRefresh: declare.remote('int virStoragePoolRefresh(void *, uint)'),
     storagePoolSetAutostart: declare.remote('int virStoragePoolSetAutostart(void *, int)'),

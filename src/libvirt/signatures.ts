@@ -61,6 +61,7 @@ export interface PoolFunctions {
   storagePoolCreate: Act<PoolHandle>;
   storagePoolDestroy: (pool: PoolHandle) => Promise<number>;
   storagePoolUndefine: (pool: PoolHandle) => Promise<number>;
+  storagePoolDelete: Act<PoolHandle>;
   storagePoolRefresh: Act<PoolHandle>;
   storagePoolSetAutostart: (pool: PoolHandle, autostart: number) => Promise<number>;
   storagePoolIsActive: (pool: PoolHandle) => Promise<number>;
