@@ -74,7 +74,10 @@ async function show(context: CommandContext, options: CommonArguments): Promise<
   const configuration = await soundConfiguration(options.config, context);
   const effective = effectiveSettings({ ...options }, context.env, configuration);
   const sources = configuration?.sources.flatMap((source) => shownSource(source, configuration));
-  const settings = [...shownSettings(effective, context), ...(sources ?? [])];
+  const storage = [...(configuration?.sharing ?? [])].map(([name, { value, line }]): ShownSetting => {
+    return { key: `storage.${name}.shared`, value, origin: { kind: 'file', file: configuration?.file ?? '', line } };
+  });
+  const settings = [...shownSettings(effective, context), ...storage, ...(sources ?? [])];
   showSettings(settings, reporterOf(context, options));
 }
 

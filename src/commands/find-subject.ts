@@ -6,8 +6,7 @@ import { NoMatchError, UsageError } from '../errors.ts';
 import { toEdge } from '../gather/draft.ts';
 import { type FileIdentity, localFiles, remoteFiles } from '../gather/file-identity.ts';
 import type { SeenVolume } from '../gather/pool-nodes.ts';
-import type { GatheredGraph } from '../gather/use-graph.ts';
-import { isLocalUri } from '../libvirt/local-uri.ts';
+import type { PlacedGraph } from '../gather/use-graph.ts';
 
 /** What somebody asks about: a volume, or a file that no pool holds. */
 export interface Subject {
@@ -65,8 +64,8 @@ export function findNamed<T extends Named>(text: string, all: readonly T[], isSa
  *
  * @throws NoMatchError when nothing is there and nothing is called so.
  */
-export async function findPath(path: string, gathered: GatheredGraph, uri: string): Promise<Subject> {
-  const files = isLocalUri(uri) ? localFiles() : remoteFiles();
+export async function findPath(path: string, gathered: PlacedGraph): Promise<Subject> {
+  const files = gathered.places.isLocal ? localFiles() : remoteFiles();
   const identity = files.identify(path);
   const edge = toEdge({ kind: 'path', value: path, evidence: 'command line' }, 'command line', files);
   const named = createResolver(gathered.graph.nodes).targets(edge);

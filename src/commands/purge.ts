@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs';
 import { identityText } from '../core/identity.ts';
 import { isLocalImage } from '../core/local-image.ts';
+import { isHindrance } from '../core/reference.ts';
 import type { KeepReason, Verdict } from '../core/sweep-plan.ts';
 import { isClaimed } from '../core/use-graph.ts';
 import { FailureError, InUseError, PartialError } from '../errors.ts';
@@ -17,6 +18,7 @@ import { incompleteView, reasonText, showSwept, showVerdicts, volumeText } from 
 import { removeMetadataFile } from '../state/metadata-files.ts';
 import { readRecords } from '../state/records.ts';
 import type { CommandContext } from './context.ts';
+import { foreignMetadata, showForeignMetadata } from './foreign-metadata.ts';
 import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
 import { type LockedSession, type Session, withLock, withSession } from './session.ts';
@@ -75,7 +77,10 @@ async function purge(session: LockedSession, options: PurgeArguments): Promise<v
   showSpared([...managed.keys()].filter((name) => isSpared(name, judgement.view)).length, reporter);
   const held = new Set([...managed.values()].map(({ identity }) => identityText(identity)));
   for (const [image, { identity }] of metadata) {
-    if (!held.has(image)) await removeMetadataFile(environment.paths.metadata, identity);
+    if (held.has(image)) continue;
+    const reason = await foreignMetadata(session, judgement.view, identity);
+    if (reason === undefined) await removeMetadataFile(environment.paths.metadata, identity);
+    else showForeignMetadata(identity, reason, session);
   }
   await rememberUsers(session, judgement);
   const outcomes = await executeSweep(doomed, {
@@ -136,7 +141,8 @@ function warnOfForce(verdicts: readonly Verdict[], { forceInUse }: PurgeArgument
 }
 
 function isOverridden(reason: KeepReason): boolean {
-  return reason.kind === 'unseen' || (reason.kind === 'needed' && !isClaimed(reason.need));
+  if (reason.kind === 'unseen') return !reason.blindSpots.some(isHindrance);
+  return reason.kind === 'needed' && !isClaimed(reason.need);
 }
 
 async function isConfirmed(
@@ -160,7 +166,11 @@ async function isConfirmed(
 }
 
 /** @throws InUseError naming what stays because it is needed; IncompleteViewError; PartialError if a deletion failed. */
-function assertComplete({ verdicts }: Pick<Judgement, 'verdicts'>, { forceInUse }: PurgeArguments, failed: number): void {
+function assertComplete(
+  { verdicts }: Pick<Judgement, 'verdicts'>,
+  { forceInUse }: PurgeArguments,
+  failed: number,
+): void {
   if (failed > 0) throw new PartialError(`${failed} volume(s) could not be deleted`);
   const kept = verdicts.flatMap((verdict) => (verdict.action === 'keep' ? [verdict] : []));
   const needed = kept.filter(({ reason }) => reason.kind === 'needed' && (!forceInUse || !isOverridden(reason)));
@@ -172,7 +182,6 @@ function assertComplete({ verdicts }: Pick<Judgement, 'verdicts'>, { forceInUse 
         : `'poolkeeper why VOLUME' shows what needs one; --force-in-use deletes them all the same`,
     });
   }
-  if (forceInUse) return;
-  const unseen = incompleteView(kept);
+  const unseen = incompleteView(kept.filter(({ reason }) => !forceInUse || !isOverridden(reason)));
   if (unseen !== undefined) throw unseen;
 }

@@ -6,7 +6,7 @@ import type { UseGraph } from '../core/use-graph.ts';
 import { causesElsewhere } from '../gather/other-pools.ts';
 import { gatherPoolView, type PoolView } from '../gather/pool-view.ts';
 import { splitCandidates } from '../gather/sweep-candidates.ts';
-import { type GatheredGraph, gatherUseGraph } from '../gather/use-graph.ts';
+import { type GatheredGraph, gatherUseGraph, type PlacedGraph } from '../gather/use-graph.ts';
 import { createQemuImgInfo } from '../image-format/qemu-img.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
@@ -58,9 +58,10 @@ async function why(context: CommandContext, options: WhyArguments, connection: C
     qemuImg: createQemuImgInfo(),
     ownPid: context.pid,
     readClaims: claimsOf(context, options),
+    sharing: options.configuration?.sharing,
     progress: reporter.progress,
   });
-  const subject = await findSubject(options, gathered, connection);
+  const subject = await findSubject(options, gathered);
   const { node, seen } = subject;
   const pool = gathered.pools.find(({ name }) => name === seen?.volume.pool);
   const pathsOf = (any: StoragePool): PoolStatePaths =>
@@ -73,13 +74,9 @@ async function why(context: CommandContext, options: WhyArguments, connection: C
   showWhy({ node, volume: seen?.volume, record, explanation }, reporter);
 }
 
-async function findSubject(
-  { target, pool }: WhyArguments,
-  gathered: GatheredGraph,
-  connection: Connection,
-): Promise<Subject> {
+async function findSubject({ target, pool }: WhyArguments, gathered: PlacedGraph): Promise<Subject> {
   if (pool !== undefined) activePool(gathered.pools, pool);
-  if (target.startsWith('/')) return findPath(target, gathered, connection.uri);
+  if (target.startsWith('/')) return findPath(target, gathered);
   return findVolume(
     target,
     gathered.volumes.filter(({ volume }) => pool === undefined || volume.pool === pool),

@@ -63,3 +63,8 @@ export interface BlindSpot {
   /** The id of the node whose own content could not be understood; that does not speak for keeping the node itself. */
   readonly holder?: string;
 }
+
+/** Whether something keeps this run from deleting in a pool at all, whatever needs its volumes. No force overrides that. */
+export function isHindrance({ kind = 'unseen' }: Pick<BlindSpot, 'kind'>): boolean {
+  return kind === 'right' || kind === 'remote' || kind === 'shared storage';
+}

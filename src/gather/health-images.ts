@@ -1,5 +1,6 @@
 import { type Finding, ok, orOk, problem, warning } from '../core/finding.ts';
 import { identityText } from '../core/identity.ts';
+import { isHindrance } from '../core/reference.ts';
 import type { GraphNode } from '../core/use-graph.ts';
 import { saysNoVolume } from '../core/sync-plan.ts';
 import { FailureError, IntegrityError } from '../errors.ts';
@@ -70,7 +71,8 @@ function lost({ records, managed }: PoolView): readonly string[] {
 
 /** Whether poolkeeper sees everything that may need an image. */
 export function checkView({ sight }: PoolPatient): readonly Finding[] {
-  const findings = sight.gathered.graph.blindSpots.map(({ what, cause, remedy, concerns }) =>
+  const unseen = sight.gathered.graph.blindSpots.filter((spot) => !isHindrance(spot));
+  const findings = unseen.map(({ what, cause, remedy, concerns }) =>
     concerns === 'everything'
       ? problem(`cannot see ${what}: ${cause}; until then nothing is deleted`, remedy)
       : warning(`cannot see ${what}: ${cause}; what it may need is kept`, remedy),

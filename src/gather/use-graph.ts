@@ -7,8 +7,9 @@ import { createResolver, type Edge, type GraphRoot, type UseGraph } from '../cor
 import type { QemuImgInfo } from '../image-format/qemu-img.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import { createDocumentReader } from '../libvirt/xml/document-reader.ts';
-import { isLocalUri } from '../libvirt/local-uri.ts';
-import type { StoragePool } from '../libvirt/storage-pool.ts';
+import { listPools, type StoragePool } from '../libvirt/storage-pool.ts';
+import type { Sharing } from '../usage/deletion-right.ts';
+import { findHindrances, findPlaces, type Places } from '../usage/places.ts';
 import { RawReferences } from '../usage/raw-references.ts';
 import { Draft, type DraftNode, linkSameFiles, type OtherName, toEdge } from './draft.ts';
 import { type FileIdentifier, localFiles, pathTokens, remoteFiles } from './file-identity.ts';
@@ -30,6 +31,11 @@ export interface GatheredGraph {
   readonly pools: readonly StoragePool[];
 }
 
+/** What was gathered through a connection, and where its pools are. */
+export interface PlacedGraph extends GatheredGraph {
+  readonly places: Places;
+}
+
 export interface GraphSight {
   readonly connection: Connection;
   readonly qemuImg: QemuImgInfo;
@@ -37,6 +43,10 @@ export interface GraphSight {
   readonly ownPid: number | undefined;
   /** Reads leases and pins. Called before libvirt is asked: a lease that has ended by then left its domain to be seen. */
   readClaims(this: void): Promise<Claims>;
+  /** The pools that something may be deleted from, by name; without it all. */
+  readonly judged?: ReadonlySet<string> | undefined;
+  /** What the configuration says of the storage of pools. */
+  readonly sharing?: Sharing | undefined;
   /** Where to show that it takes long. */
   readonly progress?: Progress;
 }
@@ -67,16 +77,21 @@ const READERS = 16;
  *
  * @throws LibvirtError when domains or pools cannot be listed at all.
  */
-export async function gatherUseGraph(sight: GraphSight): Promise<GatheredGraph> {
+export async function gatherUseGraph(sight: GraphSight): Promise<PlacedGraph> {
   if (sight.progress === undefined) return gather(sight);
   return track(sight.progress, { label: 'look at everything that may need an image' }, () => gather(sight));
 }
 
-async function gather({ connection, qemuImg, ownPid, readClaims }: GraphSight): Promise<GatheredGraph> {
+async function gather({ connection, qemuImg, ownPid, readClaims, judged, sharing }: GraphSight): Promise<PlacedGraph> {
   const claims = await readClaims();
-  const isLocal = isLocalUri(connection.uri);
+  const places = await findPlaces(connection, await listPools(connection), judged);
+  const { isLocal } = places;
   const inventory = await listInventory(connection, isLocal);
-  return drawGraph(inventory, { qemuImg, readVolume: volumesOf(connection), isLocal, ownPid, claims });
+  const drawn = await drawGraph(inventory, { qemuImg, readVolume: volumesOf(connection), isLocal, ownPid, claims });
+  const volumes = drawn.volumes.map(({ volume }) => volume);
+  const hindrances = await findHindrances(places, { pools: drawn.pools, volumes, judged, sharing });
+  const graph = { ...drawn.graph, blindSpots: [...drawn.graph.blindSpots, ...hindrances] };
+  return { ...drawn, graph, places };
 }
 
 /** Draws the graph of what was listed, and reads every image on the way. */

@@ -26,6 +26,7 @@ export class Connection {
   readonly #idle: Lane[] = [];
   readonly #waiters = new Fifo<Waiter>();
   #closed: Promise<void> | undefined;
+  #hostName: Promise<string> | undefined;
 
   private constructor(first: Lane, uri: string, requestedUri: string | undefined, lanes: number) {
     this.uri = uri;
@@ -53,6 +54,18 @@ export class Connection {
       await first.close();
       throw error;
     }
+  }
+
+  /**
+   * The name of the host that the daemon runs on, as that host knows itself.
+   *
+   * @throws LibvirtError when the driver cannot tell.
+   */
+  hostName(): Promise<string> {
+    this.#hostName ??= this.run((lane) =>
+      lane.call('ask for the name of the host', lane.native.connectGetHostname, lane.handle),
+    );
+    return this.#hostName;
   }
 
   /** How many calls can be in flight at once. */

@@ -2,7 +2,7 @@ import { formatBytes } from '../core/byte-size.ts';
 import { decodeVolumeName } from '../core/identity.ts';
 import type { KeepReason, PoolVolume, SweepOutcome, Verdict } from '../core/sweep-plan.ts';
 import { chainOf, type Need } from '../core/use-graph.ts';
-import type { BlindSpot } from '../core/reference.ts';
+import { type BlindSpot, isHindrance } from '../core/reference.ts';
 import { IncompleteViewError } from '../errors.ts';
 import { isoTime } from './iso-time.ts';
 import type { Fields, Reporter } from './reporter.ts';
@@ -48,7 +48,7 @@ export function reasonText(reason: KeepReason): string {
     case 'young':
       return `changed recently, eligible at ${isoTime(reason.eligibleAt)}`;
     case 'unseen':
-      return `not everything could be seen (${reason.blindSpots.map(({ what }) => what).join(', ')})`;
+      return `${unseenText(reason.blindSpots)} (${reason.blindSpots.map(({ what }) => what).join(', ')})`;
     case 'volume type':
       return 'it is neither a file nor a block device';
   }
@@ -106,11 +106,16 @@ export function incompleteView(
   if (blindSpots.length === 0) return undefined;
   const list = blindSpots.map((blindSpot) => `\n  ${blindSpotText(blindSpot)}`).join('');
   return new IncompleteViewError(
-    `${consequence} ${held.length} unused volume(s), because not everything could be seen:${list}`,
+    `${consequence} ${held.length} unused volume(s), because ${unseenText(blindSpots)}:${list}`,
     {
       hint: 'clear the cause of each, then run again',
     },
   );
+}
+
+/** What kept a volume: something hides what needs it, or nobody here can tell who has it open. */
+function unseenText(blindSpots: readonly BlindSpot[]): string {
+  return blindSpots.every(isHindrance) ? 'it cannot be told from here' : 'not everything could be seen';
 }
 
 function blindSpotText({ what, cause, remedy }: BlindSpot): string {

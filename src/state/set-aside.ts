@@ -7,15 +7,24 @@ import { errnoCode, fileError } from './file-error.ts';
 
 const MOVE_AWAY = { hint: 'poolkeeper follows no symbolic link there: move it away' };
 
+/** What poolkeeper writes about one image is far smaller; what is larger is hardly its own. */
+const MAX_BYTES = 64 * 1024;
+
 /**
  * Moves a file that cannot be used out of the way, into a folder of its own, and returns where it went. For example
  * `records/x.json` becomes `records/set-aside/2026-11-20T19:38:00.000Z-k3JdQx/x.json`. Nothing is ever deleted.
  *
  * @param asideRoot the folder that collects such files; `set-aside` beside the file by default
- * @throws NoSpaceError, FailureError, IntegrityError when the folder is none; the file is then still where it was.
+ * @param maxBytes larger files are not moved: a volume may lie there if the directory is not what it should be
+ * @throws NoSpaceError, FailureError when it is no small regular file, IntegrityError when the folder is none; the file is then still where it was.
  */
-export async function setAside(path: string, asideRoot: string = join(dirname(path), 'set-aside')): Promise<string> {
+export async function setAside(
+  path: string,
+  asideRoot: string = join(dirname(path), 'set-aside'),
+  maxBytes: number = MAX_BYTES,
+): Promise<string> {
   try {
+    await assertSmallFile(path, maxBytes);
     await mkdir(asideRoot, { recursive: true, mode: 0o750 });
     if (!(await lstat(asideRoot)).isDirectory())
       throw new IntegrityError(`'${asideRoot}' is not a directory`, MOVE_AWAY);
@@ -29,6 +38,15 @@ export async function setAside(path: string, asideRoot: string = join(dirname(pa
   } catch (cause) {
     throw fileError(`cannot set '${path}' aside`, cause);
   }
+}
+
+async function assertSmallFile(path: string, maxBytes: number): Promise<void> {
+  const status = await lstat(path);
+  const hint = 'move it away by hand, if it is not needed there';
+  if (!status.isFile() && !status.isSymbolicLink())
+    throw new FailureError(`cannot set '${path}' aside: it is not a regular file`, { hint });
+  if (status.size > maxBytes)
+    throw new FailureError(`cannot set '${path}' aside: it has ${status.size} bytes, and may be an image`, { hint });
 }
 
 async function move(from: string, to: string): Promise<void> {

@@ -7,7 +7,7 @@ const SEE_EXAMPLE = 'see poolkeeper.yaml(5) for an example';
 const USE_DEFAULT = 'leave the line out to use the default';
 const DURATION = 'write seconds, or a number with s, m, h, d or w, such as 2h or 1h30m';
 const TOP =
-  'known here: retention, connect, pool, state-dir, cache-dir, metadata-dir, jobs, reserve, retries, stall-timeout, sources, peers';
+  'known here: retention, connect, pool, state-dir, cache-dir, metadata-dir, jobs, reserve, retries, stall-timeout, sources, storage, peers';
 const ADDRESS = 'url: https://images.test/';
 
 function read(text: string): ReturnType<typeof readConfiguration> {

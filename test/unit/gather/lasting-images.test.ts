@@ -80,9 +80,20 @@ function sightOf(plans: readonly ImagePlan[], disks: readonly number[]): PoolSig
       { identity, volume: { name: nameOf(index), isNameExact: true } },
     ]),
   );
-  const nothing = { foreign: [], unclaimed: new Map(), metadata: new Map(), damaged: [], unknown: new Map(), undecodable: [] };
+  const nothing = {
+    foreign: [],
+    unclaimed: new Map(),
+    metadata: new Map(),
+    damaged: [],
+    unknown: new Map(),
+    undecodable: [],
+  };
   const view: PoolView = { pool: POOL, managed, records, ...nothing };
-  return { view, gathered: { graph, volumes, pools: [POOL] }, elsewhere: new Map() };
+  return {
+    view,
+    gathered: { graph, volumes, pools: [POOL], places: { isLocal: true, pools: new Map() } },
+    elsewhere: new Map(),
+  };
 }
 
 function recordOf({ status, role }: ImagePlan, index: number): ImageRecord {

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, readdir, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { FailureError } from '../../../src/errors.ts';
@@ -27,6 +27,21 @@ describe('setAside', () => {
   it('moves a symbolic link itself', async () => {
     await symlink('/etc/hostname', at('link'));
     expect(await readlink(await setAside(at('link'), at('elsewhere')))).to.equal('/etc/hostname');
+  });
+
+  it('leaves alone what is too large to be one of its own files, to the byte [F8]', async () => {
+    await writeFile(at('large'), Buffer.alloc(65_537));
+    const error = await rejection(setAside(at('large')));
+    expect(error).to.be.instanceOf(FailureError);
+    expect(error.message).to.equal(`cannot set '${at('large')}' aside: it has 65537 bytes, and may be an image`);
+    expect(await readdir(at())).to.deep.equal(['large']);
+    await writeFile(at('small'), Buffer.alloc(65_536));
+    expect(await setAside(at('small'))).to.match(/small$/);
+  });
+
+  it('leaves a folder alone [F8]', async () => {
+    await mkdir(at('folder'));
+    expect(await rejection(setAside(at('folder')))).to.be.instanceOf(FailureError);
   });
 
   it('says so when there is nothing to move', async () => {
