@@ -1,6 +1,9 @@
+import { type BlindSpot, isHindrance } from '../core/reference.ts';
 import { planSweep, type SweepPolicy, type Verdict } from '../core/sweep-plan.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import type { PoolStatePaths } from '../state/paths.ts';
+import { concerns } from '../core/use-graph.ts';
+import { findSeen } from './pool-nodes.ts';
 import { causesElsewhere } from './other-pools.ts';
 import { gatherPoolView, type PoolView } from './pool-view.ts';
 import { splitCandidates } from './sweep-candidates.ts';
@@ -79,4 +82,10 @@ export function volumesInUse(sight: PoolSight, now: number): ReadonlyMap<string,
         : [],
     ),
   );
+}
+
+/** What keeps this run from deleting a volume of the pool at all, whether or not something needs it. */
+export function hindrancesOf({ gathered, view }: PoolSight, volumeName: string): readonly BlindSpot[] {
+  const node = findSeen(gathered.volumes, view.pool.name, volumeName)?.node;
+  return gathered.graph.blindSpots.filter((spot) => isHindrance(spot) && (node === undefined || concerns(spot, node)));
 }

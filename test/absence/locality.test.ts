@@ -177,7 +177,8 @@ describe('a pool that is not of this host', () => {
     expect(retired.stderr).to.contain('not proven to be files of this host');
     expect(await statusOf('undo')).to.equal(0);
     expect(await statusOf('snapshot', 'create', used)).to.equal(1);
-    expect(await statusOf('purge', '--yes')).to.equal(13);
+    expect(await statusOf('persistent', world.volumeName('noble', '20240301'))).to.not.equal(0);
+    expect(await statusOf('purge', '--yes')).to.equal(16);
     expect(await statusOf('purge', '--yes', '--force-in-use')).to.equal(13);
     expect(await world.volumes()).to.deep.equal([...before, 'foreign.img'].sort());
     // Only who names an image takes it upon themselves.
