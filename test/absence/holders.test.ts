@@ -49,10 +49,8 @@ const SWEEPING: readonly Sweeping[] = [
     form: 'sync --create-pool',
     images: {},
     prepare: (world) => world.publishRelease('noble', '20240401'),
-    words: (world) => [
-      ...['sync', `--create-pool=${world.poolPath}`, '--source', world.server.url, '--keyring', world.keyring],
-      ...AT_ONCE,
-    ],
+    words: ({ poolPath, server, keyring }) =>
+      ['sync', `--create-pool=${poolPath}`, '--source', server.url, '--keyring', keyring].concat(AT_ONCE),
   },
   { form: 'gc', images: {}, words: () => ['gc', '--yes', ...AT_ONCE] },
   {
@@ -237,7 +235,9 @@ describe('whatever holds an image open', () => {
   it('is tried with every way of every command that changes volumes [G2]', () => {
     const tried = new Set([
       ...SWEEPING.map(({ form }) => form),
-      ...['orphans', 'undo', 'persistent'],
+      'orphans',
+      'undo',
+      'persistent',
       ...['create', 'delete', 'revert', 'flatten'].map((word) => `snapshot ${word}`),
     ]);
     const forms = COMMANDS.flatMap(({ name, changesVolumes }) => changesVolumes.map((way) => `${name} ${way}`.trim()));

@@ -6,7 +6,7 @@ import { inParallel } from '../../src/core/in-parallel.ts';
 import type { ImageStatus } from '../../src/core/lifecycle.ts';
 import type { ImageRecord, ImageTraits } from '../../src/core/record.ts';
 import { ensurePoolStateDirs, type PoolStatePaths } from '../../src/state/paths.ts';
-import { writeRecord } from '../../src/state/records.ts';
+import { readRecords, writeRecord } from '../../src/state/records.ts';
 import { qcow2Head } from '../unit/image-format/qcow2-image.ts';
 import { pathsOf } from './persistent-image.ts';
 import type { World } from './world.ts';
@@ -60,13 +60,14 @@ export async function addManagedImages(
   return made;
 }
 
-/** Writes a record that waits for its deletion about every managed volume of these paths. */
+/** Writes a record that waits for its deletion about every managed volume of these paths that has none yet. */
 export async function addRecords(world: World, paths: readonly string[]): Promise<void> {
   const { records } = await statePaths(world);
+  const known = (await readRecords(records)).records;
   await inParallel([...new Set(paths)], WRITERS, async (path) => {
     const volumeName = basename(path);
     const identity = decodeVolumeName(volumeName);
-    if (identity !== undefined)
+    if (identity !== undefined && !known.has(volumeName))
       await writeRecord(records, recordOf({ identity, volumeName, path }, { product: '' }, await readFile(path)));
   });
 }
