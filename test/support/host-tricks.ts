@@ -32,8 +32,8 @@ export const HOLDERS = ['process', 'hard link', 'mapped', 'in flight', 'namespac
 
 export type HolderKind = (typeof HOLDERS)[number];
 
-/** A second user, as whom programs can be started. Nobody has these numbers on a Debian system. */
-export const SECOND_USER = { uid: 65_501, gid: 65_501 } as const;
+/** A second user, as whom programs can be started: `games`, whom every Debian system has. libvirt wants an account. */
+export const SECOND_USER = { uid: 5, gid: 60 } as const;
 
 /** Something that was done to this host and can be undone before the test ends. */
 export interface Undoable {
