@@ -44,6 +44,8 @@ export interface HostSight extends ImageSight {
   readonly ownPid?: number | undefined;
   /** Leases and pins, by default none. */
   readonly claims?: Claims;
+  /** The names that an administrator has answered for, as `absenceKey` gives them. */
+  readonly forgotten?: ReadonlySet<string> | undefined;
 }
 
 type Sight = ImageSight & TargetSight;
@@ -68,13 +70,14 @@ async function gather({ connection, qemuImg, ownPid, readClaims }: GraphSight): 
   const claims = await readClaims();
   const isLocal = isLocalUri(connection.uri);
   const inventory = await listInventory(connection, isLocal);
-  return drawGraph(inventory, { qemuImg, readVolume: volumesOf(connection), isLocal, ownPid, claims });
+  const forgotten = claims.forgotten?.get(connection.uri);
+  return drawGraph(inventory, { qemuImg, readVolume: volumesOf(connection), isLocal, ownPid, claims, forgotten });
 }
 
 /** Draws the graph of what was listed, and reads every image on the way. */
 export async function drawGraph(
   inventory: Inventory,
-  { isLocal, ownPid, claims = NO_CLAIMS, ...images }: HostSight,
+  { isLocal, ownPid, claims = NO_CLAIMS, forgotten = new Set(), ...images }: HostSight,
 ): Promise<GatheredGraph> {
   const draft = new Draft();
   const pools = inventory.pools.map(({ pool }) => pool);
@@ -94,7 +97,7 @@ export async function drawGraph(
   await linkSameFiles(draft.nodes);
   missUnlikeImages([...domains.flatMap(({ edges }) => edges), ...explored.headers.values()].flat(), explored, sight);
   draft.miss(...circularChains(explored));
-  const absences = judgeAbsences(draft, domains, claims.forgotten ?? new Set());
+  const absences = judgeAbsences(draft, domains, { explored, forgotten });
   const { nodes, blindSpots } = draft;
   return { graph: { nodes, roots, blindSpots, absences }, volumes, pools };
 }
@@ -112,7 +115,10 @@ function claimRoots({ claims }: Claims, pools: readonly StoragePool[], { files }
 function domainRoots({ domains }: Inventory, sight: Sight): readonly DraftRoot[] {
   const read = createDocumentReader();
   return domains.map(({ name, documents }) => {
-    const edges = documents.flatMap((document) => edgesOf(readXml(document.name, document.xml, read), sight));
+    const edges = documents.flatMap(({ name: document, xml, isHistorical }) => {
+      const found = edgesOf(readXml(document, xml, read), sight);
+      return isHistorical === true ? found.map((edge) => ({ ...edge, isHistorical })) : found;
+    });
     return { label: `domain ${name}`, kind: 'domain', edges };
   });
 }

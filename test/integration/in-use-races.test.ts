@@ -12,7 +12,7 @@ import { lookupPool, refreshPool } from '../../src/libvirt/storage-pool.ts';
 import { openJournal } from '../../src/state/journal.ts';
 import { ensurePoolStateDirs, poolStatePaths } from '../../src/state/paths.ts';
 import { rejection } from '../support/rejection.ts';
-import { fileDisk, openStages, type Stage } from '../support/scenario.ts';
+import { disk, fileDisk, openStages, type Stage } from '../support/scenario.ts';
 import { World } from '../support/world.ts';
 
 const POLICY = { now: Date.now(), graceMs: 0, minAgeMs: 0 };
@@ -91,7 +91,7 @@ describe('a sweep while the host changes', () => {
     await stage.image(join(folder, 'stays.img'));
     const commands: string[] = [];
     for (const name of names) {
-      const devices = fileDisk(await stage.image(join(folder, `${name}.img`)));
+      const devices = disk(`file='${await stage.image(join(folder, `${name}.img`))}'`, { format: 'raw' });
       commands.push(`define ${await stage.xml({ name, devices })}`);
       commands.push(`pool-define-as ${name} dir --target ${await world.libvirtd.poolDir(name)}`, `pool-start ${name}`);
     }
@@ -103,7 +103,9 @@ describe('a sweep while the host changes', () => {
     const domains: number[] = [];
     do {
       const { graph } = await gatherUseGraph({ connection, ...SIGHT });
-      expect(graph.blindSpots).to.deep.equal([]);
+      // A domain that goes between two lists may as well be one that is being defined anew.
+      const others = graph.blindSpots.filter(({ what }) => !what.startsWith(`domain '${stage.key}`));
+      expect(others).to.deep.equal([]);
       domains.push(graph.roots.filter(({ label }) => label.startsWith(`domain ${stage.key}`)).length);
     } while (domains.at(-1) !== 0);
     await Promise.all([removal, files]);
