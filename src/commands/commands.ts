@@ -117,6 +117,9 @@ export const COMMANDS: readonly Command[] = [
   command('purge', 'withdraw all images and delete those that nothing needs', async (context) =>
     (await import('./purge.ts')).purgeCommand(context),
   ),
+  command('forget [names..]', 'say that what a name led to is gone for good', async (context) =>
+    (await import('./forget.ts')).forgetCommand(context),
+  ),
   command(
     'doctor',
     'look for what hinders poolkeeper, and say what mends it',

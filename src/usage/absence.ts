@@ -57,7 +57,7 @@ export function isUnlike(
 
 /** What nobody can know as long as an absence is unanswered. */
 export function absenceSpot({ name, edges, cause }: Absence, holder: string | undefined): BlindSpot {
-  const [first] = edges;
+  const first = edges.find(({ formats = [] }) => formats.some(mayStandOnOthers)) ?? edges[0];
   const more = edges.length > 1 ? `, and ${edges.length - 1} more` : '';
   const by = first === undefined ? '' : `; ${first.document} names it at ${first.reference.evidence}${more}`;
   return {

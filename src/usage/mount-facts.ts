@@ -56,7 +56,9 @@ export function readMountFacts({ mountinfo, fstab, unitDirs }: MountFiles = FILE
   });
   const inFstab = linesOf(fstab).flatMap((line): readonly Configured[] => {
     const point = line.trim().split(/\s+/)[1];
-    return line.trim().startsWith('#') || point?.startsWith('/') !== true ? [] : [{ point: unescaped(point), by: fstab }];
+    return line.trim().startsWith('#') || point?.startsWith('/') !== true
+      ? []
+      : [{ point: unescaped(point), by: fstab }];
   });
   const configured = [...inFstab, ...unitDirs.flatMap(unitsIn)];
   return { mounted, configured: configured.map(({ point, by }) => ({ point: leadsTo(point), by })) };

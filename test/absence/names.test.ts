@@ -132,6 +132,7 @@ describe('a name that leads to nothing', () => {
   });
 
   it('exits with 13 only when a deletion was held back [D9]', async () => {
+    await sync();
     await stage.define({ devices: fileDisk('/nowhere-at-all/top.qcow2') });
     expect((await sync()).status).to.equal(0);
     const twin = await stage.twin();

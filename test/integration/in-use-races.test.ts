@@ -35,7 +35,13 @@ describe('a sweep while the host changes', () => {
     stage = stages.shift() ?? expect.fail('no stage');
   });
   afterEach(async () => {
-    for (const path of [...stage.needed, ...stage.twins]) await rm(path, { force: true });
+    for (const path of [...stage.needed, ...stage.twins, join(stage.pool, `${stage.key}.qcow2`)]) {
+      await rm(path, { force: true });
+    }
+    // What leads to nothing would hold back what comes next.
+    if (stages.length > 0)
+      await stage.virsh(`undefine ${stage.domain()}`, 'pool-refresh uvtool').catch(() => undefined);
+    await world.libvirtd.virsh('pool-refresh', 'uvtool').catch(() => undefined);
   });
   after(async () => {
     await connection.close();
@@ -93,6 +99,7 @@ describe('a sweep while the host changes', () => {
     for (const name of names) {
       const devices = disk(`file='${await stage.image(join(folder, `${name}.img`))}'`, { format: 'raw' });
       commands.push(`define ${await stage.xml({ name, devices })}`);
+      await stage.image(join(await world.libvirtd.poolDir(name), 'any.img'));
       commands.push(`pool-define-as ${name} dir --target ${await world.libvirtd.poolDir(name)}`, `pool-start ${name}`);
     }
     await stage.virsh(...commands);
