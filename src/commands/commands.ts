@@ -149,6 +149,9 @@ export const COMMANDS: readonly Command[] = [
     async (context) => (await import('./purge.ts')).purgeCommand(context),
     { changesVolumes: [''] },
   ),
+  command('forget [names..]', 'say that what a name led to is gone for good', async (context) =>
+    (await import('./forget.ts')).forgetCommand(context),
+  ),
   command(
     'doctor',
     'look for what hinders poolkeeper, and say what mends it',

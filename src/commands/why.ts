@@ -10,10 +10,11 @@ import { type GatheredGraph, gatherUseGraph, type PlacedGraph } from '../gather/
 import { createQemuImgInfo } from '../image-format/qemu-img.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
+import { NoMatchError } from '../errors.ts';
 import { showWhy } from '../report/why-report.ts';
 import type { PoolStatePaths } from '../state/paths.ts';
 import type { CommandContext } from './context.ts';
-import { findPath, findVolume, type Subject } from './find-subject.ts';
+import { findAbsentVolume, findPath, findVolume, type Subject } from './find-subject.ts';
 import type { Verb } from './options.ts';
 import { activePool, pathsOfPool, type PoolsArguments } from './pools.ts';
 import { claimsOf, reporterOf, withConnection } from './session.ts';
@@ -77,10 +78,14 @@ async function why(context: CommandContext, options: WhyArguments, connection: C
 async function findSubject({ target, pool }: WhyArguments, gathered: PlacedGraph): Promise<Subject> {
   if (pool !== undefined) activePool(gathered.pools, pool);
   if (target.startsWith('/')) return findPath(target, gathered);
-  return findVolume(
-    target,
-    gathered.volumes.filter(({ volume }) => pool === undefined || volume.pool === pool),
-  );
+  const volumes = gathered.volumes.filter(({ volume }) => pool === undefined || volume.pool === pool);
+  try {
+    return findVolume(target, volumes);
+  } catch (error) {
+    const absent = error instanceof NoMatchError ? findAbsentVolume(target, gathered) : undefined;
+    if (absent === undefined) throw error;
+    return absent;
+  }
 }
 
 /** The graph with the node in it, should it be one that nobody knew. */

@@ -31,6 +31,8 @@ export interface LibvirtDocument {
   /** What the user would call it, e.g. `domain web1, inactive XML`. */
   readonly name: string;
   readonly xml: string;
+  /** It tells what was, and may be again: a snapshot, a checkpoint, a saved state. */
+  readonly isHistorical?: boolean;
 }
 
 /** A name that something needs and that leads to nothing now: a question, never an answer. */

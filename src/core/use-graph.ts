@@ -21,6 +21,8 @@ export interface Edge {
   readonly formats?: readonly string[];
   /** The document says what the image stands on, whatever its header says. */
   readonly isFixed?: boolean;
+  /** The document tells what was, and may be again: a snapshot, a checkpoint, a saved state. */
+  readonly isHistorical?: boolean;
   /** It leads to another name of the same file, and neither stands on the other. */
   readonly isAlias?: boolean;
 }

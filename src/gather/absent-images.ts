@@ -1,7 +1,8 @@
+import { absenceKey } from '../core/absent-name.ts';
 import { baseNameToken } from '../core/reference-tokens.ts';
 import type { AbsentName, BlindSpot } from '../core/reference.ts';
 import type { Absence, Edge, GraphNode, GraphRoot, Token } from '../core/use-graph.ts';
-import { absenceKey, absenceSpot, isUnlike, judgeAbsence } from '../usage/absence.ts';
+import { absenceSpot, isUnlike, judgeAbsence } from '../usage/absence.ts';
 import { type Draft, type DraftNode, pathOf } from './draft.ts';
 import type { HeaderReading } from './image-edges.ts';
 
@@ -102,23 +103,51 @@ export function circularChains({ headers, contents }: Explored): readonly BlindS
 export function judgeAbsences(
   draft: Draft,
   domains: readonly DraftRoot[],
-  forgotten: ReadonlySet<string>,
+  { explored, forgotten }: { readonly explored: Explored; readonly forgotten: ReadonlySet<string> },
 ): readonly Absence[] {
   const { absences, nodes } = draft;
   if (absences.length === 0) return [];
   const owners = ownersOf(absences, [...domains, ...nodes]);
-  return absences.map((absence): Absence => {
-    const { name, edges } = absence;
+  const isFound = foundElsewhere(absences, explored);
+  return absences.flatMap((absence): readonly Absence[] => {
+    const { name } = absence;
+    const edges = absence.edges.filter((edge) => !isFound(edge, owners.get(edge)));
+    if (edges.length === 0) return [];
     const answer = forgotten.has(absenceKey(name)) ? ({ by: 'forgotten' } as const) : undefined;
     const verdict = judgeAbsence({ name, edges, answer });
-    const judged = { ...absence, verdict };
+    const judged = { ...absence, edges, verdict };
     const naming = new Set(edges.map((edge) => owners.get(edge)));
     const [only] = naming;
     const holder = naming.size === 1 && only !== undefined && 'id' in only ? only.id : undefined;
     if (verdict === 'unanswered') draft.miss(absenceSpot(judged, holder));
     if (verdict === 'bytes') for (const edge of edges) owners.get(edge)?.edges.push(alike(edge, name));
-    return judged;
+    return [judged];
   });
+}
+
+/**
+ * A relative name leads to another place from each path of an image that has several. It is found where one of them finds something
+ * there: that is how the image is used.
+ */
+function foundElsewhere(
+  absences: readonly Pick<Absence, 'edges'>[],
+  { headers }: Explored,
+): (edge: Edge, owner: DraftRoot | DraftNode | undefined) => boolean {
+  const absent = new Set(absences.flatMap(({ edges }) => edges));
+  const byInode = new Map<Token, DraftNode[]>();
+  for (const node of headers.keys()) {
+    for (const token of node.tokens.filter((each) => each.startsWith('inode:')))
+      byInode.set(token, [...(byInode.get(token) ?? []), node]);
+  }
+  return (edge, owner) => {
+    if (owner === undefined || !('content' in owner)) return false;
+    const at = headers.get(owner)?.indexOf(edge) ?? -1;
+    const names = owner.tokens.flatMap((token) => byInode.get(token) ?? []).filter((node) => node !== owner);
+    return names.some((node) => {
+      const other = headers.get(node)?.[at];
+      return at >= 0 && other !== undefined && other.reference.value !== edge.reference.value && !absent.has(other);
+    });
+  };
 }
 
 /** Who names what is absent. */

@@ -2,7 +2,7 @@ import { lstat, readdir, readlink } from 'node:fs/promises';
 import type { Token } from '../core/use-graph.ts';
 import { type Draft, type DraftNode, fileNode, toEdge } from './draft.ts';
 import type { FileIdentifier, FileIdentity } from './file-identity.ts';
-import { leadsTo } from './leads-to.ts';
+import { leadsTo } from '../usage/leads-to.ts';
 import { unreadableFolder } from './unseen.ts';
 
 /** How the entries of a directory become nodes. */

@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import type { AbsentName, BlindSpot, Reference } from '../core/reference.ts';
 import { baseNameToken, nameTokens, servedFileTokens } from '../core/reference-tokens.ts';
 import type { Absence, Edge, GraphNode, Token } from '../core/use-graph.ts';
-import { absenceKey } from '../usage/absence.ts';
+import { absenceKey } from '../core/absent-name.ts';
 import type { FileIdentifier, FileIdentity } from './file-identity.ts';
 
 /** A node of the use graph while it is being gathered. */
@@ -12,8 +12,6 @@ export interface DraftNode extends GraphNode {
   readonly paths: string[];
   readonly edges: Edge[];
   readonly isDirectory: boolean;
-  /** libvirt lists it, and nothing is there: it says nothing of what it stands on. */
-  readonly isAbsent?: boolean;
   /** Where its bytes are. */
   readonly content: Content;
 }
@@ -72,7 +70,7 @@ export class Draft {
 
   /** Adds a node; if its directory entry is known already, the known node learns the new names. */
   add(entry: string, node: DraftNode): DraftNode {
-    if (this.#tokens !== undefined && node.isAbsent !== true) for (const token of node.tokens) this.#tokens.add(token);
+    if (this.#tokens !== undefined) for (const token of node.tokens) this.#tokens.add(token);
     const known = this.#byEntry.get(entry);
     if (known === undefined) {
       this.#byEntry.set(entry, node);
@@ -109,15 +107,13 @@ export class Draft {
 
   /** Whether something that is there goes by one of these tokens. */
   knows(tokens: readonly Token[]): boolean {
-    const all = (this.#tokens ??= new Set(
-      this.nodes.flatMap(({ tokens: own, isAbsent = false }) => (isAbsent ? [] : own)),
-    ));
+    const all = (this.#tokens ??= new Set(this.nodes.flatMap((node) => node.tokens)));
     return tokens.some((token) => all.has(token));
   }
 
   /** By which volumes go that are there, letter by letter. */
   get volumePaths(): ReadonlySet<Token> {
-    const volumes = this.nodes.filter(({ content, isAbsent = false }) => content.volume !== undefined && !isAbsent);
+    const volumes = this.nodes.filter(({ content }) => content.volume !== undefined);
     return new Set(volumes.flatMap(({ tokens }) => tokens.filter((token) => token.startsWith('path:'))));
   }
 

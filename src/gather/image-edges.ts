@@ -134,7 +134,6 @@ function unseenInside(image: string, document: string): BlindSpot {
 }
 
 async function inspectContent(node: DraftNode, sight: ImageSight): Promise<ImageInspection> {
-  if (node.isAbsent === true) return NOTHING;
   const { file } = node.content;
   if (file !== undefined) {
     try {

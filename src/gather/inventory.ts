@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import type { BlindSpot } from '../core/reference.ts';
 import { LibvirtError, PoolkeeperError } from '../errors.ts';
@@ -18,8 +17,6 @@ export interface PoolListing extends VolumeListing {
   readonly blindSpots: readonly BlindSpot[];
   /** Nobody knows what is in it. */
   readonly isUnseen?: boolean;
-  /** The names of volumes that libvirt lists and that are not there. */
-  readonly staleVolumes?: ReadonlySet<string>;
 }
 
 /** Everything that one libvirt host lists. */
@@ -50,8 +47,8 @@ async function listPool(pool: StoragePool, connection: Connection, isLocal: bool
   const blindSpots = entries === undefined ? await refreshUnseen(pool, connection) : [];
   try {
     const listing = await listVolumes(connection, pool.name);
-    const listed = { pool, entries, blindSpots, ...listing };
-    return entries === undefined ? listed : await withoutStale(listed, entries, connection);
+    const stale = await staleVolumes(pool, listing.missing ?? [], connection);
+    return { pool, entries, blindSpots: [...blindSpots, ...stale], ...listing };
   } catch (error) {
     if (isNoStoragePool(error)) return { pool, entries: undefined, blindSpots: [], ...NO_VOLUMES };
     if (hasNumber(error, VIR_ERR.operationInvalid)) return await inactivePool(pool, entries);
@@ -63,35 +60,26 @@ async function listPool(pool: StoragePool, connection: Connection, isLocal: bool
 }
 
 /**
- * Tells apart what libvirt knows from its last refresh and what is there: after an unmount, or `rm`, its list is as before. What
- * it does not list either when it is asked again was deleted meanwhile.
+ * Volumes that libvirt knows from its last refresh and that are not there, as after an unmount: nobody can tell what they stand on.
+ * Those that it does not list either when it is asked again were deleted meanwhile.
  */
-async function withoutStale(
-  listing: PoolListing,
-  entries: readonly Buffer[],
+async function staleVolumes(
+  pool: StoragePool,
+  missing: readonly string[],
   connection: Connection,
-): Promise<PoolListing> {
-  const { pool, volumes, blindSpots } = listing;
-  const names = new Set(entries.map(String));
-  const missing = new Set(
-    volumes.filter(({ name, path }) => !names.has(name) && !existsSync(path)).map(({ name }) => name),
-  );
-  if (missing.size === 0) return listing;
+): Promise<readonly BlindSpot[]> {
+  if (missing.length === 0) return [];
   const again = new Set((await listVolumeNames(connection, pool.name)).map(({ name }) => name));
-  const staleVolumes = new Set([...missing].filter((name) => again.has(name)));
-  const [first] = staleVolumes;
-  const spot: BlindSpot = {
-    what: `storage pool '${pool.name}'`,
-    cause: `libvirt lists ${staleVolumes.size} volume(s) that are not there, such as '${first}'`,
-    remedy: `mount what they lie on; if they are gone for good: virsh pool-refresh ${pool.name}`,
-    concerns: 'everything',
-  };
-  return {
-    ...listing,
-    volumes: volumes.filter(({ name }) => !missing.has(name) || staleVolumes.has(name)),
-    blindSpots: staleVolumes.size === 0 ? blindSpots : [...blindSpots, spot],
-    staleVolumes,
-  };
+  const stale = missing.filter((name) => again.has(name));
+  if (stale.length === 0) return [];
+  return [
+    {
+      what: `storage pool '${pool.name}'`,
+      cause: `libvirt lists ${stale.length} volume(s) that are not there, such as '${stale[0]}'`,
+      remedy: `mount what they lie on; if they are gone for good: virsh pool-refresh ${pool.name}`,
+      concerns: 'everything',
+    },
+  ];
 }
 
 /** libvirt cannot list a pool, for example because it has more than 16,384 volumes. Its directory shows as much. */

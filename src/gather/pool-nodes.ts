@@ -34,8 +34,7 @@ export async function draftPool(
   const exact = volumes.filter(({ isNameExact }) => isNameExact);
   const seen = exact.map((volume) => {
     const identity = identify(volume.path, files);
-    const isStale = listing.staleVolumes?.has(volume.name) === true;
-    const node = { ...volumeNode(volume, pool, identity, isLocal), ...(isStale && { isAbsent: true }) };
+    const node = volumeNode(volume, pool, identity, isLocal);
     return { volume, node: draft.add(identity.entry ?? node.id, node) };
   });
   const tokensOf = (name: string): readonly string[] => [volumeToken(pool.name, name)];

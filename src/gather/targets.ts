@@ -6,7 +6,7 @@ import type { Edge, Token } from '../core/use-graph.ts';
 import { isUnlike, mayStandOnOthers } from '../usage/absence.ts';
 import { type Draft, pathOf } from './draft.ts';
 import type { FileIdentifier, FileIdentity } from './file-identity.ts';
-import { leadsTo } from './leads-to.ts';
+import { leadsTo } from '../usage/leads-to.ts';
 import { unreadableImage } from './unseen.ts';
 
 /** What is needed to find what references lead to. */

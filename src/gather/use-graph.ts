@@ -59,6 +59,8 @@ export interface HostSight extends ImageSight {
   readonly ownPid?: number | undefined;
   /** Leases and pins, by default none. */
   readonly claims?: Claims;
+  /** The names that an administrator has answered for, as `absenceKey` gives them. */
+  readonly forgotten?: ReadonlySet<string> | undefined;
 }
 
 interface Sight extends ImageSight, TargetSight {
@@ -87,7 +89,9 @@ async function gather({ connection, qemuImg, ownPid, readClaims, judged, sharing
   const places = await findPlaces(connection, await listPools(connection), judged);
   const { isLocal } = places;
   const inventory = await listInventory(connection, isLocal);
-  const drawn = await drawGraph(inventory, { qemuImg, readVolume: volumesOf(connection), isLocal, ownPid, claims });
+  const forgotten = claims.forgotten?.get(connection.uri);
+  const sight = { qemuImg, readVolume: volumesOf(connection), isLocal, ownPid, claims, forgotten };
+  const drawn = await drawGraph(inventory, sight);
   const volumes = drawn.volumes.map(({ volume }) => volume);
   const hindrances = await findHindrances(places, { pools: drawn.pools, volumes, judged, sharing });
   const graph = { ...drawn.graph, blindSpots: [...drawn.graph.blindSpots, ...hindrances] };
@@ -97,7 +101,7 @@ async function gather({ connection, qemuImg, ownPid, readClaims, judged, sharing
 /** Draws the graph of what was listed, and reads every image on the way. */
 export async function drawGraph(
   inventory: Inventory,
-  { isLocal, ownPid, claims = NO_CLAIMS, ...images }: HostSight,
+  { isLocal, ownPid, claims = NO_CLAIMS, forgotten = new Set(), ...images }: HostSight,
 ): Promise<GatheredGraph> {
   const draft = new Draft();
   const pools = inventory.pools.map(({ pool }) => pool);
@@ -120,7 +124,7 @@ export async function drawGraph(
   await linkSameFiles(draft.nodes);
   missUnlikeImages([...domains.flatMap(({ edges }) => edges), ...explored.headers.values()].flat(), explored, sight);
   draft.miss(...circularChains(explored));
-  const absences = judgeAbsences(draft, domains, claims.forgotten ?? new Set());
+  const absences = judgeAbsences(draft, domains, { explored, forgotten });
   const { nodes, blindSpots } = draft;
   const holders = isLocal && ownPid !== undefined ? { holders: askedOnce(() => openFileRoots(nodes, ownPid)) } : {};
   return { graph: { nodes, roots, blindSpots, absences, ...holders }, volumes, pools };
@@ -139,7 +143,10 @@ function claimRoots({ claims }: Claims, pools: readonly StoragePool[], { files }
 function domainRoots({ domains }: Inventory, sight: Sight): readonly DraftRoot[] {
   const read = createDocumentReader();
   return domains.map(({ name, documents }) => {
-    const edges = documents.flatMap((document) => edgesOf(readXml(document.name, document.xml, read), sight));
+    const edges = documents.flatMap(({ name: document, xml, isHistorical }) => {
+      const found = edgesOf(readXml(document, xml, read), sight);
+      return isHistorical === true ? found.map((edge) => ({ ...edge, isHistorical })) : found;
+    });
     return { label: `domain ${name}`, kind: 'domain', edges };
   });
 }

@@ -1,3 +1,4 @@
+import { absentText } from '../core/absent-name.ts';
 import type { AbsentName, BlindSpot } from '../core/reference.ts';
 import type { Absence, AbsenceVerdict, Edge } from '../core/use-graph.ts';
 
@@ -54,33 +55,9 @@ export function isUnlike(
   );
 }
 
-/** The same name in the same words, as a key. */
-export function absenceKey(name: AbsentName): string {
-  switch (name.kind) {
-    case 'path':
-      return `path:${name.path}`;
-    case 'volume':
-      return `volume:${name.pool}/${name.volume}`;
-    case 'network':
-      return `network:${name.protocol}:${name.name}`;
-  }
-}
-
-/** A name as `forget` takes it. */
-export function absentText(name: AbsentName): string {
-  switch (name.kind) {
-    case 'path':
-      return name.path;
-    case 'volume':
-      return `${name.pool}/${name.volume}`;
-    case 'network':
-      return `${name.protocol}:${name.name}`;
-  }
-}
-
 /** What nobody can know as long as an absence is unanswered. */
 export function absenceSpot({ name, edges, cause }: Absence, holder: string | undefined): BlindSpot {
-  const [first] = edges;
+  const first = edges.find(({ formats = [] }) => formats.some(mayStandOnOthers)) ?? edges[0];
   const more = edges.length > 1 ? `, and ${edges.length - 1} more` : '';
   const by = first === undefined ? '' : `; ${first.document} names it at ${first.reference.evidence}${more}`;
   return {
@@ -116,6 +93,6 @@ function remedyOf(name: AbsentName): string {
 }
 
 /** As a shell takes it, whatever is in it. */
-function quoted(text: string): string {
+export function quoted(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { localFiles } from '../../../src/gather/file-identity.ts';
-import { leadsTo } from '../../../src/gather/leads-to.ts';
+import { leadsTo } from '../../../src/usage/leads-to.ts';
 import { hasVanished } from '../../../src/gather/unseen.ts';
 
 describe('a file that was listed and cannot be opened', () => {
