@@ -55,6 +55,8 @@ interface Sight extends ImageSight {
   readonly poolNames: ReadonlySet<string>;
   /** What folders cover by way of mounts and links; `undefined`: they are not this host's. */
   readonly folders: FolderReader | undefined;
+  /** The mounts of this host; `undefined`: of another one. */
+  readonly table: MountTable | undefined;
 }
 
 const NO_CLAIMS: Claims = { claims: [], blindSpots: [] };
@@ -94,7 +96,7 @@ export async function drawGraph(
   const paths = poolFolders.map(({ path }) => path);
   const folders = table && createFolderReader({ files, table, poolFolders: paths });
   if (table !== undefined) draft.miss(...overlayMounts(poolFolders, table));
-  const sight: Sight = { ...images, isLocal, files, draft, poolNames, folders };
+  const sight: Sight = { ...images, isLocal, files, draft, poolNames, folders, table };
   const volumes: SeenVolume[] = [];
   for (const listing of inventory.pools) volumes.push(...(await draftPool(listing, draft, sight)));
   draft.miss(...inventory.blindSpots, ...claims.blindSpots);
