@@ -1,8 +1,10 @@
+import { statSync } from 'node:fs';
 import { claimReference, type Claims } from '../core/claim.ts';
 import type { Progress } from '../core/ports.ts';
 import type { Reference } from '../core/reference.ts';
 import { track } from '../core/track.ts';
 import type { Edge, GraphRoot, UseGraph } from '../core/use-graph.ts';
+import { PoolkeeperError } from '../errors.ts';
 import type { QemuImgInfo } from '../image-format/qemu-img.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import { createDocumentReader } from '../libvirt/xml/document-reader.ts';
@@ -16,6 +18,13 @@ import { openFileRoots } from './open-files.ts';
 import { draftPool, type SeenVolume } from './pool-nodes.ts';
 import { draftTargets } from './targets.ts';
 import { overlayMounts, type PoolFolder } from '../usage/mounted-places.ts';
+import {
+  DOMAIN_PLACES,
+  type DomainPlaces,
+  type OtherDomains,
+  readOtherDomains,
+  type UnreadPlace,
+} from '../usage/other-domains.ts';
 import { readQemuConfig } from '../usage/qemu-config.ts';
 import { createFolderReader, type FolderReader } from '../usage/shared-folders.ts';
 import { type MountTable, readMounts } from '../util/mounts.ts';
@@ -23,6 +32,8 @@ import { type MountTable, readMounts } from '../util/mounts.ts';
 /** The use graph, and the volumes of all active pools with their nodes. */
 export interface GatheredGraph {
   readonly graph: UseGraph;
+  /** Where domains may be defined that could not be looked at. It holds nothing back. */
+  readonly unread: readonly UnreadPlace[];
   readonly volumes: readonly SeenVolume[];
   readonly pools: readonly StoragePool[];
 }
@@ -36,6 +47,8 @@ export interface GraphSight {
   readClaims(this: void): Promise<Claims>;
   /** Where to show that it takes long. */
   readonly progress?: Progress;
+  /** Where domains may be defined that this daemon does not list, by default on this host. */
+  readonly domainPlaces?: DomainPlaces;
 }
 
 /** How images are read, and on which host. */
@@ -46,6 +59,8 @@ export interface HostSight extends ImageSight {
   readonly ownPid?: number | undefined;
   /** Leases and pins, by default none. */
   readonly claims?: Claims;
+  /** Finds domains that other daemons define, by default none. */
+  readonly readOthers?: (table: MountTable) => OtherDomains;
 }
 
 interface Sight extends ImageSight {
@@ -75,17 +90,26 @@ export async function gatherUseGraph(sight: GraphSight): Promise<GatheredGraph> 
   return track(sight.progress, { label: 'look at everything that may need an image' }, () => gather(sight));
 }
 
-async function gather({ connection, qemuImg, ownPid, readClaims }: GraphSight): Promise<GatheredGraph> {
+async function gather(sight: GraphSight): Promise<GatheredGraph> {
+  const { connection, qemuImg, ownPid, readClaims, domainPlaces = DOMAIN_PLACES } = sight;
   const claims = await readClaims();
   const isLocal = isLocalUri(connection.uri);
   const inventory = await listInventory(connection, isLocal);
-  return drawGraph(inventory, { qemuImg, readVolume: volumesOf(connection), isLocal, ownPid, claims });
+  const readOthers = (table: MountTable): OtherDomains =>
+    readOtherDomains(domainPlaces, table, listedBy(connection.uri));
+  return drawGraph(inventory, { qemuImg, readVolume: volumesOf(connection), isLocal, ownPid, claims, readOthers });
+}
+
+/** Which domains are known from a connection. A socket of its own may be that of any daemon. */
+function listedBy(uri: string): Parameters<typeof readOtherDomains>[2] {
+  const isOwnSession = /^[a-z]+:\/\/\/session$/.test(uri);
+  return { scheme: uri.split(/[+:]/)[0] ?? '', sessionUid: isOwnSession ? statSync('/proc/self').uid : undefined };
 }
 
 /** Draws the graph of what was listed, and reads every image on the way. */
 export async function drawGraph(
   inventory: Inventory,
-  { isLocal, ownPid, claims = NO_CLAIMS, ...images }: HostSight,
+  { isLocal, ownPid, claims = NO_CLAIMS, readOthers, ...images }: HostSight,
 ): Promise<GatheredGraph> {
   const draft = new Draft();
   const pools = inventory.pools.map(({ pool }) => pool);
@@ -100,7 +124,14 @@ export async function drawGraph(
   const volumes: SeenVolume[] = [];
   for (const listing of inventory.pools) volumes.push(...(await draftPool(listing, draft, sight)));
   draft.miss(...inventory.blindSpots, ...claims.blindSpots);
-  const roots = [...claimRoots(claims, pools, sight), ...domainRoots(inventory, sight), ...poolRoots(pools, sight)];
+  const others = (table && readOthers?.(table)) ?? { domains: [], unread: [] };
+  const unread = [...others.unread];
+  const roots = [
+    ...claimRoots(claims, pools, sight),
+    ...domainRoots(inventory, sight),
+    ...otherRoots(others, unread, sight),
+    ...poolRoots(pools, sight),
+  ];
   for (const { volume, node } of volumes) {
     addEdges(node, readVolumeXml(`${node.label}, XML`, volume.xml), sight);
   }
@@ -109,7 +140,7 @@ export async function drawGraph(
   await linkSameFiles(draft.nodes);
   const { nodes, blindSpots, absences } = draft;
   const holders = isLocal && ownPid !== undefined ? { holders: askedOnce(() => openFileRoots(nodes, ownPid)) } : {};
-  return { graph: { nodes, roots, blindSpots, absences, ...holders }, volumes, pools };
+  return { graph: { nodes, roots, blindSpots, absences, ...holders }, unread, volumes, pools };
 }
 
 /** Claims are written down by the pool's UUID, since names of pools change. One on a pool that is no more keeps nothing. */
@@ -127,6 +158,31 @@ function domainRoots({ domains }: Inventory, sight: Sight): readonly GraphRoot[]
   return domains.map(({ name, documents }) => {
     const edges = documents.flatMap((document) => edgesOf(readXml(document.name, document.xml, read), sight));
     return { label: `domain ${name}`, kind: 'domain', edges };
+  });
+}
+
+/** Domains of daemons that were not asked. A definition that makes no sense is somebody else's, and holds nothing back. */
+function otherRoots({ domains }: OtherDomains, unread: UnreadPlace[], sight: Sight): readonly GraphRoot[] {
+  const read = createDocumentReader();
+  return domains.flatMap(({ label, xml }): readonly GraphRoot[] => {
+    const document = `${label}, inactive XML`;
+    try {
+      const reading = read(xml);
+      return [
+        {
+          label,
+          kind: 'domain',
+          edges: edgesOf(
+            readXml(document, xml, () => reading),
+            sight,
+          ),
+        },
+      ];
+    } catch (error) {
+      if (!(error instanceof PoolkeeperError)) throw error;
+      unread.push({ what: document, cause: error.message, remedy: 'mend the definition, or remove it' });
+      return [];
+    }
   });
 }
 

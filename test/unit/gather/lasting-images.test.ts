@@ -82,7 +82,7 @@ function sightOf(plans: readonly ImagePlan[], disks: readonly number[]): PoolSig
   );
   const nothing = { foreign: [], metadata: new Map(), damaged: [], unknown: new Map(), undecodable: [] };
   const view: PoolView = { pool: POOL, managed, records, ...nothing };
-  return { view, gathered: { graph, volumes, pools: [POOL] }, elsewhere: new Map() };
+  return { view, gathered: { graph, unread: [], volumes, pools: [POOL] }, elsewhere: new Map() };
 }
 
 function recordOf({ status, role }: ImagePlan, index: number): ImageRecord {
