@@ -56,7 +56,7 @@ function lost({ records, managed }: PoolView): readonly string[] {
 
 /**
  * Whether poolkeeper sees everything that may need an image. Domains of users and of other drivers that cannot be read hold
- * nothing back, so that no user can keep images for good; but somebody has to know.
+ * nothing back, but somebody has to know.
  */
 export function checkView({ sight }: PoolPatient): readonly Finding[] {
   const unread = sight.gathered.unread.map(({ what, cause, remedy }) =>

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, opendirSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { KernelError, asFileUser } from '../util/kernel.ts';
 import { type MountTable, resolveLocally } from '../util/mounts.ts';
 
@@ -46,8 +46,9 @@ export interface OtherDomains {
 /** Longer than any document that libvirt hands out would be worth reading (it refuses them beyond 32 MiB). */
 const MAX_BYTES = 4 * 1024 * 1024;
 
-/** More domains than a session has, and reading must end. */
+/** More than anybody defines; whoever owns the folder must not keep this from ending. */
 const MAX_FILES = 10_000;
+const MAX_TOTAL_BYTES = 4 * MAX_BYTES;
 
 /** What a session daemon reads its domains from, below a home folder. */
 const SESSION = '.config/libvirt/qemu';
@@ -162,22 +163,43 @@ function readDefinitions(folder: string): ReadFolder {
   const unread: { readonly path: string; readonly cause: string }[] = [];
   let names: readonly string[];
   try {
-    names = readdirSync(folder).filter((name) => name.endsWith('.xml'));
+    names = listNames(folder);
   } catch (error) {
     const code = codeOf(error);
     return { files, unread: code === 'ENOENT' || code === 'ENOTDIR' ? [] : [{ path: folder, cause: code }] };
   }
-  if (names.length > MAX_FILES) unread.push({ path: folder, cause: `there are more than ${MAX_FILES}` });
-  for (const file of names.slice(0, MAX_FILES)) {
+  if (names.length === MAX_FILES) unread.push({ path: folder, cause: `it holds ${MAX_FILES} files or more` });
+  let total = 0;
+  for (const file of names.filter((name) => name.endsWith('.xml'))) {
     const path = `${folder}/${file}`;
     try {
-      files.push({ file, xml: readShort(path) });
+      const xml = readShort(path);
+      total += xml.length;
+      if (total > MAX_TOTAL_BYTES) {
+        unread.push({ path, cause: `the definitions are larger than ${MAX_TOTAL_BYTES} bytes together` });
+        break;
+      }
+      files.push({ file, xml });
     } catch (error) {
       const code = codeOf(error);
       if (code !== 'ENOENT') unread.push({ path, cause: code });
     }
   }
   return { files, unread };
+}
+
+/** The first names in a folder. */
+function listNames(folder: string): readonly string[] {
+  const names: string[] = [];
+  const dir = opendirSync(folder);
+  try {
+    for (let entry = dir.readSync(); entry !== null && names.length < MAX_FILES; entry = dir.readSync()) {
+      names.push(entry.name);
+    }
+    return names.toSorted();
+  } finally {
+    dir.closeSync();
+  }
 }
 
 /** Opens no link, no pipe and no device: whoever owns the folder decides what lies in it. */
