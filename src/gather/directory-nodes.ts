@@ -1,14 +1,23 @@
-import { lstat, readdir, readlink } from 'node:fs/promises';
+import { readlink } from 'node:fs/promises';
+import { posix } from 'node:path';
 import type { Token } from '../core/use-graph.ts';
 import { type Draft, type DraftNode, fileNode, toEdge } from './draft.ts';
 import type { FileIdentifier, FileIdentity } from './file-identity.ts';
 import { leadsTo } from '../usage/leads-to.ts';
+import { tooLargeTree, walkTree } from '../usage/tree-walk.ts';
+import type { MountTable } from '../util/mounts.ts';
 import { unreadableFolder } from './unseen.ts';
+
+/** How many entries of a pool's directory, and of all that is below it, are looked at. */
+const MAX_ENTRIES = 1_000_000;
 
 /** How the entries of a directory become nodes. */
 export interface TreeSight {
   readonly draft: Draft;
   readonly files: FileIdentifier;
+  /** Whose directory it is. */
+  readonly pool: string;
+  readonly table: MountTable | undefined;
   /** More tokens by which an entry directly in the directory goes. */
   tokensOf(name: string): readonly Token[];
 }
@@ -22,7 +31,8 @@ interface Entry {
 }
 
 /**
- * Drafts a node for every file in a directory and below it. Links to files count, links to directories are not followed.
+ * Drafts a node for every file in a directory, and for the images below it and below the folders that links lead to. Links to
+ * files count.
  *
  * @param names the names in the directory itself.
  * @returns the nodes of the directory's own entries by name, `undefined` for those that are no files.
@@ -35,13 +45,18 @@ export async function draftTree(
   const top = identifyEntries(Buffer.from(directory), names, sight.files);
   const nodes = new Map<string, DraftNode | undefined>();
   for (const entry of top) nodes.set(entry.name, await draftEntry(entry, sight.tokensOf(entry.name), sight));
-  const waiting = [...top];
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    if (next.identity.state !== 'directory') continue;
-    const below = identifyEntries(next.bytes, await readFolder(next, sight.draft), sight.files);
-    for (const entry of below) await draftEntry(entry, [], sight);
-    waiting.push(...below);
+  const folders = top.filter(({ identity }) => identity.state === 'directory').map(({ bytes }) => bytes);
+  const { draft, files, table } = sight;
+  const tree = await walkTree(Buffer.from(directory), folders, { table, maxEntries: MAX_ENTRIES - names.length });
+  for (const bytes of tree.files) {
+    const path = bytes.toString();
+    const entry = { bytes, path, name: posix.basename(path), identity: files.identify(path, bytes) };
+    await draftEntry(entry, [], sight);
   }
+  for (const { path, error } of tree.unreadable) {
+    draft.miss(...unreadableFolder(path.toString(), posix.basename(path.toString()), error));
+  }
+  if (tree.isCut) draft.miss(tooLargeTree(sight.pool, directory, MAX_ENTRIES));
   return nodes;
 }
 
@@ -69,13 +84,4 @@ async function missDangling({ bytes, path }: Entry, { draft, files }: TreeSight)
   const end = leadsTo(path);
   const edge = toEdge({ kind: 'path', value: end, evidence: 'symbolic link' }, `link ${path}`, files);
   draft.missName({ kind: 'path', path: end }, { ...edge, formats: ['auto'] }, `link ${path} leads to nothing`);
-}
-
-async function readFolder({ bytes, path, name }: Entry, draft: Draft): Promise<readonly Buffer[]> {
-  try {
-    return (await lstat(bytes)).isDirectory() ? await readdir(bytes, { encoding: 'buffer' }) : [];
-  } catch (error) {
-    draft.miss(...unreadableFolder(path, name, error));
-    return [];
-  }
 }

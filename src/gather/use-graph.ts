@@ -1,9 +1,11 @@
 import { posix } from 'node:path';
+import { statSync } from 'node:fs';
 import { claimReference, type Claims } from '../core/claim.ts';
 import type { Progress } from '../core/ports.ts';
 import type { Reference } from '../core/reference.ts';
 import { track } from '../core/track.ts';
 import { createResolver, type Edge, type GraphRoot, type UseGraph } from '../core/use-graph.ts';
+import { PoolkeeperError } from '../errors.ts';
 import type { QemuImgInfo } from '../image-format/qemu-img.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import { createDocumentReader } from '../libvirt/xml/document-reader.ts';
@@ -20,6 +22,13 @@ import { draftPool, type SeenVolume } from './pool-nodes.ts';
 import { draftTargets, type TargetSight } from './targets.ts';
 import { circularChains, type DraftRoot, type Explored, judgeAbsences, missUnlikeImages } from './absent-images.ts';
 import { overlayMounts, type PoolFolder } from '../usage/mounted-places.ts';
+import {
+  DOMAIN_PLACES,
+  type DomainPlaces,
+  type OtherDomains,
+  readOtherDomains,
+  type UnreadPlace,
+} from '../usage/other-domains.ts';
 import { readQemuConfig } from '../usage/qemu-config.ts';
 import { createFolderReader, type FolderReader } from '../usage/shared-folders.ts';
 import { type MountTable, readMounts } from '../util/mounts.ts';
@@ -27,6 +36,8 @@ import { type MountTable, readMounts } from '../util/mounts.ts';
 /** The use graph, and the volumes of all active pools with their nodes. */
 export interface GatheredGraph {
   readonly graph: UseGraph;
+  /** Where domains may be defined that could not be looked at. It holds nothing back. */
+  readonly unread: readonly UnreadPlace[];
   readonly volumes: readonly SeenVolume[];
   readonly pools: readonly StoragePool[];
 }
@@ -49,6 +60,8 @@ export interface GraphSight {
   readonly sharing?: Sharing | undefined;
   /** Where to show that it takes long. */
   readonly progress?: Progress;
+  /** Where domains may be defined that this daemon does not list, by default on this host. */
+  readonly domainPlaces?: DomainPlaces;
 }
 
 /** How images are read, and on which host. */
@@ -61,11 +74,15 @@ export interface HostSight extends ImageSight {
   readonly claims?: Claims;
   /** The names that an administrator has answered for, as `absenceKey` gives them. */
   readonly forgotten?: ReadonlySet<string> | undefined;
+  /** Finds domains that other daemons define, by default none. */
+  readonly readOthers?: (table: MountTable) => OtherDomains;
 }
 
 interface Sight extends ImageSight, TargetSight {
   /** What folders cover by way of mounts and links; `undefined`: they are not this host's. */
   readonly folders: FolderReader | undefined;
+  /** The mounts of this host; `undefined`: of another one. */
+  readonly table: MountTable | undefined;
 }
 
 const NO_CLAIMS: Claims = { claims: [], blindSpots: [] };
@@ -84,24 +101,33 @@ export async function gatherUseGraph(sight: GraphSight): Promise<PlacedGraph> {
   return track(sight.progress, { label: 'look at everything that may need an image' }, () => gather(sight));
 }
 
-async function gather({ connection, qemuImg, ownPid, readClaims, judged, sharing }: GraphSight): Promise<PlacedGraph> {
+async function gather(sight: GraphSight): Promise<PlacedGraph> {
+  const { connection, qemuImg, ownPid, readClaims, judged, sharing, domainPlaces = DOMAIN_PLACES } = sight;
   const claims = await readClaims();
   const places = await findPlaces(connection, await listPools(connection), judged);
   const { isLocal } = places;
   const inventory = await listInventory(connection, isLocal);
   const forgotten = claims.forgotten?.get(connection.uri);
-  const sight = { qemuImg, readVolume: volumesOf(connection), isLocal, ownPid, claims, forgotten };
-  const drawn = await drawGraph(inventory, sight);
+  const readOthers = (table: MountTable): OtherDomains =>
+    readOtherDomains(domainPlaces, table, listedBy(connection.uri));
+  const host = { qemuImg, readVolume: volumesOf(connection), isLocal, ownPid, claims, forgotten, readOthers };
+  const drawn = await drawGraph(inventory, host);
   const volumes = drawn.volumes.map(({ volume }) => volume);
   const hindrances = await findHindrances(places, { pools: drawn.pools, volumes, judged, sharing });
   const graph = { ...drawn.graph, blindSpots: [...drawn.graph.blindSpots, ...hindrances] };
   return { ...drawn, graph, places };
 }
 
+/** Which domains are known from a connection. A socket of its own may be that of any daemon. */
+function listedBy(uri: string): Parameters<typeof readOtherDomains>[2] {
+  const isOwnSession = /^[a-z]+:\/\/\/session$/.test(uri);
+  return { scheme: uri.split(/[+:]/)[0] ?? '', sessionUid: isOwnSession ? statSync('/proc/self').uid : undefined };
+}
+
 /** Draws the graph of what was listed, and reads every image on the way. */
 export async function drawGraph(
   inventory: Inventory,
-  { isLocal, ownPid, claims = NO_CLAIMS, forgotten = new Set(), ...images }: HostSight,
+  { isLocal, ownPid, claims = NO_CLAIMS, forgotten = new Set(), readOthers, ...images }: HostSight,
 ): Promise<GatheredGraph> {
   const draft = new Draft();
   const pools = inventory.pools.map(({ pool }) => pool);
@@ -113,11 +139,13 @@ export async function drawGraph(
   const paths = poolFolders.map(({ path }) => path);
   const folders = table && createFolderReader({ files, table, poolFolders: paths });
   if (table !== undefined) draft.miss(...overlayMounts(poolFolders, table));
-  const sight: Sight = { ...images, isLocal, files, draft, poolNames, unseenPools, folders };
+  const sight: Sight = { ...images, isLocal, files, draft, poolNames, unseenPools, folders, table };
   const volumes: SeenVolume[] = [];
   for (const listing of inventory.pools) volumes.push(...(await draftPool(listing, draft, sight)));
   draft.miss(...inventory.blindSpots, ...claims.blindSpots);
-  const domains = domainRoots(inventory, sight);
+  const others = (table && readOthers?.(table)) ?? { domains: [], unread: [] };
+  const unread = [...others.unread];
+  const domains = [...domainRoots(inventory, sight), ...otherRoots(others, unread, sight)];
   const roots = [...claimRoots(claims, pools, sight), ...domains, ...poolRoots(pools, sight)];
   for (const root of roots) await draftTargets(root.edges, sight);
   const explored = await exploreImages(sight, domains, volumes);
@@ -127,7 +155,7 @@ export async function drawGraph(
   const absences = judgeAbsences(draft, domains, { explored, forgotten });
   const { nodes, blindSpots } = draft;
   const holders = isLocal && ownPid !== undefined ? { holders: askedOnce(() => openFileRoots(nodes, ownPid)) } : {};
-  return { graph: { nodes, roots, blindSpots, absences, ...holders }, volumes, pools };
+  return { graph: { nodes, roots, blindSpots, absences, ...holders }, unread, volumes, pools };
 }
 
 /** Claims are written down by the pool's UUID, since names of pools change. One on a pool that is no more keeps nothing. */
@@ -148,6 +176,31 @@ function domainRoots({ domains }: Inventory, sight: Sight): readonly DraftRoot[]
       return isHistorical === true ? found.map((edge) => ({ ...edge, isHistorical })) : found;
     });
     return { label: `domain ${name}`, kind: 'domain', edges };
+  });
+}
+
+/** Domains of daemons that were not asked. A definition that makes no sense is somebody else's, and holds nothing back. */
+function otherRoots({ domains }: OtherDomains, unread: UnreadPlace[], sight: Sight): readonly DraftRoot[] {
+  const read = createDocumentReader();
+  return domains.flatMap(({ label, xml }): readonly DraftRoot[] => {
+    const document = `${label}, inactive XML`;
+    try {
+      const reading = read(xml);
+      return [
+        {
+          label,
+          kind: 'domain',
+          edges: edgesOf(
+            readXml(document, xml, () => reading),
+            sight,
+          ),
+        },
+      ];
+    } catch (error) {
+      if (!(error instanceof PoolkeeperError)) throw error;
+      unread.push({ what: document, cause: error.message, remedy: 'mend the definition, or remove it' });
+      return [];
+    }
   });
 }
 

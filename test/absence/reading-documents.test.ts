@@ -215,6 +215,24 @@ describe('what documents of domains name in roundabout ways', () => {
     }
   });
 
+  it('keeps what an overlay needs in a folder that a link in the pool leads to, at any depth [D11]', async () => {
+    const folder = join(stage.outside, 'elsewhere/deep');
+    await mkdir(folder, { recursive: true });
+    await stage.overlay(join(folder, 'top.qcow2'), await stage.keep());
+    const twin = await stage.twin();
+    // It says nothing of what it stands on, whatever is written in it.
+    await writeFile(join(folder, 'note.txt'), twin);
+    const linked = join(world.poolPath, `${stage.key}.d`);
+    await symlink(join(stage.outside, 'elsewhere'), linked);
+    try {
+      await expectKept();
+    } finally {
+      await unlink(linked);
+    }
+    expect((await sync()).status).to.equal(0);
+    expect((await fateOf(stage)).lost).to.deep.equal(stage.needed);
+  });
+
   it('deletes nothing of a pool that an overlay mount shows, and goes on once it is unmounted [C4]', async () => {
     await stage.twin();
     const at = join(stage.outside, 'merged');
