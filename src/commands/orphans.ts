@@ -12,6 +12,7 @@ import { deleteOrphans } from './delete-orphans.ts';
 import { describeOrphans } from './describe-orphans.ts';
 import { type OrphanSearch, searchOrphans } from './judge-orphans.ts';
 import { sweepOptions, type Verb } from './options.ts';
+import { stateDirOf } from './places.ts';
 import { activePool, pathsOfPool, type PoolsArguments } from './pools.ts';
 import { claimsOf, reporterOf, withConnection } from './session.ts';
 
@@ -90,7 +91,8 @@ async function prepareSearch(
     readClaims: claimsOf(context, options),
     pools: new Set(pools.map(({ name }) => name)),
     minAgeMs,
-    now: () => context.clock.now(),
+    stateDir: stateDirOf(context, options),
+    clock: context.clock,
     pathsOf: (pool) =>
       pathsOfPool(pool, context, { options, isOnlyPool: pools.length === 1 && pool.name === pools[0]?.name }),
   };

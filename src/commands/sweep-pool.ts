@@ -13,6 +13,7 @@ import { type PoolView, withListed } from '../gather/pool-view.ts';
 import { type IsGone, sourceOf, stockOf } from '../gather/stock.ts';
 import { showRescue, showRetired } from '../report/retention-report.ts';
 import { incompleteView, showSwept } from '../report/sweep-report.ts';
+import { readMoment } from '../state/lived-count.ts';
 import { readRecords } from '../state/records.ts';
 import type { LockedSession, Session } from './session.ts';
 
@@ -55,7 +56,7 @@ export async function planCollection(
   scope: CollectionScope,
 ): Promise<Collection> {
   const { graceMs, minAgeMs, retention: settings } = scope.policy;
-  const moment = { now: session.context.clock.now(), graceMs, minAgeMs };
+  const moment = { ...(await readMoment(session.stateDir, session.context.clock)), graceMs, minAgeMs };
   const seen = await seePool(session);
   const sight = { ...seen, view: withListed(seen.view, scope.listed ?? new Set()) };
   const retention = selectCandidates(stockOf(sight, moment.now, scope.isGone), settings, moment);
@@ -94,8 +95,10 @@ export async function collect(
   const written = await readRecords(session.paths.records);
   const outcomes = await executeSweep(verdicts, {
     environment,
-    rejudge: async (only) =>
-      (await judgePool(session, { graceMs, minAgeMs, now: session.context.clock.now() }, { only })).verdicts,
+    rejudge: async (only) => {
+      const moment = await readMoment(session.stateDir, session.context.clock);
+      return (await judgePool(session, { graceMs, minAgeMs, ...moment }, { only })).verdicts;
+    },
     afterDelete: async ({ name }) => recordDeletion(name, { ...view, ...written }, environment),
   });
   for (const outcome of outcomes) showSwept(outcome, reporter);

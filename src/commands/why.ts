@@ -11,10 +11,12 @@ import { createQemuImgInfo } from '../image-format/qemu-img.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import { showWhy } from '../report/why-report.ts';
+import { readMoment } from '../state/lived-count.ts';
 import type { PoolStatePaths } from '../state/paths.ts';
 import type { CommandContext } from './context.ts';
 import { findPath, findVolume, type Subject } from './find-subject.ts';
 import type { Verb } from './options.ts';
+import { stateDirOf } from './places.ts';
 import { activePool, pathsOfPool, type PoolsArguments } from './pools.ts';
 import { claimsOf, reporterOf, withConnection } from './session.ts';
 
@@ -48,7 +50,7 @@ function whyOptions(yargs: Argv): Argv {
 
 async function why(context: CommandContext, options: WhyArguments, connection: Connection): Promise<void> {
   const policy = {
-    now: context.clock.now(),
+    ...(await readMoment(stateDirOf(context, options), context.clock)),
     graceMs: parseDuration(options.grace, '--grace'),
     minAgeMs: parseDuration(options.minAge, '--min-age'),
   };

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { type Claims, joinClaims } from '../core/claim.ts';
-import { type HostMoment, type Lease, leaseState } from '../core/lease.ts';
+import type { HostMoment, Lease } from '../core/lease.ts';
 import type { BlindSpot } from '../core/reference.ts';
 import { PoolkeeperError } from '../errors.ts';
 import { readHostMoment } from '../state/host-moment.ts';
-import { type DamagedLease, leasePath, readLeases } from '../state/leases.ts';
+import { type DamagedLease, leasePath, readLeases, stateOfLease } from '../state/leases.ts';
 import { attempt, listDirectory } from '../state/listing.ts';
 import { pinClaims } from './pin-roots.ts';
 
@@ -37,7 +37,8 @@ export async function readStateClaims(stateDir: string, now: number): Promise<Cl
 async function leaseClaims(poolUuid: string, dir: string, moment: HostMoment): Promise<Claims> {
   const read = await attempt(() => readLeases(dir));
   if (read instanceof PoolkeeperError) return { claims: [], blindSpots: [unreadableDir('leases', dir, read)] };
-  const live = read.leases.filter((lease) => leaseState(lease, moment) === 'live');
+  const live: Lease[] = [];
+  for (const lease of read.leases) if ((await stateOfLease(lease, moment)) === 'live') live.push(lease);
   const claims = live.map((lease) => ({
     kind: 'lease' as const,
     poolUuid,
