@@ -141,7 +141,8 @@ export function refusalOf(
   { allowMassRemoval }: { readonly allowMassRemoval: boolean },
 ): PoolkeeperError | undefined {
   const names = new Set(retired.map(({ image }) => image.volumeName));
-  return (allowMassRemoval ? undefined : tooMany(judgement, names)) ?? incompleteView(judgement.verdicts);
+  const isMistake = allowMassRemoval ? undefined : tooMany(judgement, names, 'nothing would be deleted');
+  return isMistake ?? incompleteView(judgement.verdicts, 'would not delete');
 }
 
 /** The images that are to be deleted. */
@@ -166,13 +167,17 @@ function isRetirement({ image, action, reason }: RetentionVerdict, { isSpared }:
  * The guard against a mistake that would empty the pool, now or once the grace period is over. What never arrived, and what a
  * person named, is no mistake.
  */
-function tooMany({ view, verdicts }: Judgement, retired: ReadonlySet<string>): PoolkeeperError | undefined {
+function tooMany(
+  { view, verdicts }: Judgement,
+  retired: ReadonlySet<string>,
+  consequence = 'nothing was deleted',
+): PoolkeeperError | undefined {
   const condemned = verdicts.flatMap(({ action, volume }) => (action === 'delete' ? [volume.name] : []));
   const doomed = condemned.filter((name) => isLoss(view.records.get(name)));
   if (doomed.length + retired.size === 0) return undefined;
   const reason = massRemoval(heldImages(view), identitiesOf([...doomed, ...retired], view));
   if (reason === undefined) return undefined;
-  return new IncompleteViewError(`nothing was deleted: ${reason}`, {
+  return new IncompleteViewError(`${consequence}: ${reason}`, {
     hint: 'look at it with --dry-run; if it is right, run once with --allow-mass-removal',
   });
 }

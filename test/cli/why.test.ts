@@ -169,6 +169,12 @@ describe('why', () => {
 
   it('says when an image that nothing needs becomes eligible, and when it goes', async () => {
     const path = join(world.libvirtd.root, 'second', STRAY);
+    expect((await why('com.example:stray 1', '--grace', '0')).stdout).to.include('no source that is known here');
+    const uuid = (await world.libvirtd.virsh('pool-uuid', 'second')).trim();
+    const sources = join(world.root, 'state/pools', uuid, 'sources');
+    await mkdir(sources, { recursive: true });
+    const listed = ['com.example:stray'];
+    await writeSourceMemory(sources, { url: 'https://a.test/', documents: {}, products: [], listed, acceptedAtMs: 0 });
     const changedAt = new Date(Math.floor(Date.now() / 1000) * 1000 - HOUR_MS);
     await utimes(path, changedAt, changedAt);
     const waiting = jsonLines((await why('com.example:stray 1', '--grace', '0', '--json')).stdout);
