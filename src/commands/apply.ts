@@ -7,6 +7,7 @@ import { refreshPool } from '../libvirt/storage-pool.ts';
 import { showChangedPremises, showDropped } from '../report/plan-report.ts';
 import { showRescue, showRetirements } from '../report/retention-report.ts';
 import { showVerdicts } from '../report/sweep-report.ts';
+import { readMoment } from '../state/lived-count.ts';
 import { readPlan } from '../state/plan-file.ts';
 import { collectGarbage, planGarbage, showDryTotals } from './collect-garbage.ts';
 import type { CommandContext } from './context.ts';
@@ -80,7 +81,11 @@ async function reduce(
 ): Promise<{ readonly collection: Collection; readonly droppedCount: number }> {
   const fresh = await planGarbage(session, plan.policy);
   showChangedPremises(changedPremises(plan.premises, await premisesOf(session, fresh)), session.reporter);
-  const { retired, verdicts, dropped } = reduceCollection(fresh, plan, session.context.clock.now());
+  const { retired, verdicts, dropped } = reduceCollection(
+    fresh,
+    plan,
+    await readMoment(session.stateDir, session.context.clock),
+  );
   showDropped(dropped, session.reporter);
   const judged = new Set(verdicts.map(({ volume }) => volume.name));
   const rescued = fresh.rescued.filter(({ record }) => judged.has(record.volumeName));

@@ -53,7 +53,7 @@ async function runGc(context: CommandContext, options: GcArguments): Promise<voi
   });
 }
 
-/** Shows what would be done. @throws the refusal that the real run would end with. */
+/** Shows what would be done, or writes it down. @throws the refusal that the real run would end with. */
 async function dryRun(
   session: Session,
   policy: CollectionPolicy,
@@ -68,7 +68,10 @@ async function dryRun(
     showPlanWritten(out, plan, session.reporter);
   }
   const refusal = refusalOf(collection, { allowMassRemoval });
-  if (refusal !== undefined) throw refusal;
+  if (refusal === undefined) return;
+  // A plan can be looked at and applied later; until then much may have changed.
+  if (out === undefined) throw refusal;
+  session.reporter.warning(refusal.message, refusal.hint);
 }
 
 async function gc(session: LockedSession, policy: CollectionPolicy, options: GcArguments): Promise<void> {

@@ -17,6 +17,7 @@ import { type IsGone, sourceOf, stockOf } from '../gather/stock.ts';
 import { showRescue, showRetired } from '../report/retention-report.ts';
 import { showRemembered } from '../report/forget-report.ts';
 import { incompleteView, knownIncompleteView, showSwept, warnOfUnseen } from '../report/sweep-report.ts';
+import { readMoment } from '../state/lived-count.ts';
 import { readRecords } from '../state/records.ts';
 import type { LockedSession, Session } from './session.ts';
 
@@ -59,7 +60,7 @@ export async function planCollection(
   scope: CollectionScope,
 ): Promise<Collection> {
   const { graceMs, minAgeMs, retention: settings } = scope.policy;
-  const moment = { now: session.context.clock.now(), graceMs, minAgeMs };
+  const moment = { ...(await readMoment(session.stateDir, session.context.clock)), graceMs, minAgeMs };
   const seen = await seePool(session);
   const sight = { ...seen, view: withListed(seen.view, scope.listed ?? new Set()) };
   if (session.environment !== undefined) await settle(session, sight);
@@ -112,8 +113,10 @@ export async function collect(
   const written = await readRecords(session.paths.records);
   const outcomes = await executeSweep(verdicts, {
     environment,
-    rejudge: async (only) =>
-      (await judgePool(session, { graceMs, minAgeMs, now: session.context.clock.now() }, { only })).verdicts,
+    rejudge: async (only) => {
+      const moment = await readMoment(session.stateDir, session.context.clock);
+      return (await judgePool(session, { graceMs, minAgeMs, ...moment }, { only })).verdicts;
+    },
     afterDelete: async ({ name }) => recordDeletion(name, { ...view, ...written }, environment),
   });
   for (const outcome of outcomes) showSwept(outcome, reporter);
@@ -174,7 +177,8 @@ export function refusalOf(
   { allowMassRemoval }: { readonly allowMassRemoval: boolean },
 ): PoolkeeperError | undefined {
   const names = new Set(retired.map(({ image }) => image.volumeName));
-  return (allowMassRemoval ? undefined : tooMany(judgement, names)) ?? incompleteView(judgement.verdicts);
+  const isMistake = allowMassRemoval ? undefined : tooMany(judgement, names, 'nothing would be deleted');
+  return isMistake ?? incompleteView(judgement.verdicts, 'would not delete');
 }
 
 /** The images that are to be deleted. */
@@ -199,13 +203,17 @@ function isRetirement({ image, action, reason }: RetentionVerdict, { isSpared }:
  * The guard against a mistake that would empty the pool, now or once the grace period is over. What never arrived, and what a
  * person named, is no mistake.
  */
-function tooMany({ view, verdicts }: Judgement, retired: ReadonlySet<string>): PoolkeeperError | undefined {
+function tooMany(
+  { view, verdicts }: Judgement,
+  retired: ReadonlySet<string>,
+  consequence = 'nothing was deleted',
+): PoolkeeperError | undefined {
   const condemned = verdicts.flatMap(({ action, volume }) => (action === 'delete' ? [volume.name] : []));
   const doomed = condemned.filter((name) => isLoss(view.records.get(name)));
   if (doomed.length + retired.size === 0) return undefined;
   const reason = massRemoval(heldImages(view), identitiesOf([...doomed, ...retired], view));
   if (reason === undefined) return undefined;
-  return new IncompleteViewError(`nothing was deleted: ${reason}`, {
+  return new IncompleteViewError(`${consequence}: ${reason}`, {
     hint: 'look at it with --dry-run; if it is right, run once with --allow-mass-removal',
   });
 }

@@ -12,10 +12,12 @@ import type { Connection } from '../libvirt/connection.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import { NoMatchError } from '../errors.ts';
 import { showWhy } from '../report/why-report.ts';
+import { readMoment } from '../state/lived-count.ts';
 import type { PoolStatePaths } from '../state/paths.ts';
 import type { CommandContext } from './context.ts';
 import { findAbsentVolume, findPath, findVolume, type Subject } from './find-subject.ts';
 import type { Verb } from './options.ts';
+import { stateDirOf } from './places.ts';
 import { activePool, pathsOfPool, type PoolsArguments } from './pools.ts';
 import { claimsOf, reporterOf, withConnection } from './session.ts';
 
@@ -49,7 +51,7 @@ function whyOptions(yargs: Argv): Argv {
 
 async function why(context: CommandContext, options: WhyArguments, connection: Connection): Promise<void> {
   const policy = {
-    now: context.clock.now(),
+    ...(await readMoment(stateDirOf(context, options), context.clock)),
     graceMs: parseDuration(options.grace, '--grace'),
     minAgeMs: parseDuration(options.minAge, '--min-age'),
   };

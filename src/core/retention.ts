@@ -1,6 +1,6 @@
 import type { Identity } from './identity.ts';
 import type { ImageStatus } from './lifecycle.ts';
-import { waitsOf } from './sweep-plan.ts';
+import { type SweepPolicy, waitsOf } from './sweep-plan.ts';
 import { compareVersions } from './version.ts';
 
 /** How much to hold on to. It only selects what may go; whether it does is for the use graph to say. */
@@ -22,11 +22,7 @@ export interface RetentionSettings {
 }
 
 /** When a judgement is made, and the periods that have to pass before anything goes. */
-export interface RetentionMoment {
-  readonly now: number;
-  readonly graceMs: number;
-  readonly minAgeMs: number;
-}
+export type RetentionMoment = SweepPolicy;
 
 /** What may go, and when. */
 export interface CollectionPolicy {
@@ -117,7 +113,7 @@ export function selectCandidates(
   const rulings = new Map(
     images.map((image) => [
       image.volumeName,
-      rule(image, { policy: policyFor(image, settings), now: moment.now, rank: ranks.get(image.volumeName) ?? 0 }),
+      rule(image, { policy: policyFor(image, settings), moment, rank: ranks.get(image.volumeName) ?? 0 }),
     ]),
   );
   const scopes = [
@@ -160,7 +156,11 @@ function policyFor({ source }: StockedImage, { policy, sources }: RetentionSetti
 
 function rule(
   image: StockedImage,
-  { policy, now, rank }: { readonly policy: RetentionPolicy; readonly now: number; readonly rank: number },
+  {
+    policy,
+    moment,
+    rank,
+  }: { readonly policy: RetentionPolicy; readonly moment: RetentionMoment; readonly rank: number },
 ): Ruling {
   const { isOffered, isGone } = image;
   const ruling = ruleByItself(image);
@@ -170,7 +170,7 @@ function rule(
   if (image.isOwn) return { action: 'retain', reason: 'own' };
   if (rank > policy.keepVersions && !image.isInUse)
     return { action: 'candidate', reason: rank === RECALLED ? 'recalled' : 'replaced' };
-  return ruleUnused(image, policy.unusedForMs, now);
+  return ruleUnused(image, policy.unusedForMs, moment);
 }
 
 /** What is decided whatever the policy says. */
@@ -195,12 +195,16 @@ function ruleGone({ isInUse }: StockedImage, { gone }: RetentionPolicy): Ruling 
   return isInUse ? { action: 'retain', reason: 'in use' } : { action: 'candidate', reason: 'gone' };
 }
 
-function ruleUnused({ isInUse, lastNeededAt }: StockedImage, unusedForMs: number | undefined, now: number): Ruling {
+function ruleUnused(
+  { isInUse, lastNeededAt }: StockedImage,
+  unusedForMs: number | undefined,
+  { now, livedSince = (time) => now - time }: RetentionMoment,
+): Ruling {
   if (isInUse) return { action: 'retain', reason: 'in use' };
   if (unusedForMs === undefined) return { action: 'retain', reason: 'newest' };
-  const eligibleAt = lastNeededAt + unusedForMs;
-  return now < eligibleAt
-    ? { action: 'retain', reason: 'newest', eligibleAt }
+  const leftMs = unusedForMs - livedSince(lastNeededAt);
+  return leftMs > 0
+    ? { action: 'retain', reason: 'newest', eligibleAt: now + leftMs }
     : { action: 'candidate', reason: 'unused' };
 }
 

@@ -42,6 +42,8 @@ export interface SweepPolicy {
   readonly graceMs: number;
   /** A volume that changed more recently is a root. */
   readonly minAgeMs: number;
+  /** How long the host has lived since a time of the wall clock; by default what the wall clock says. */
+  livedSince?(this: void, time: number): number;
 }
 
 /** A period that has not passed yet. */
@@ -147,17 +149,19 @@ export function isSameContent(a: VolumeContent, b: VolumeContent): boolean {
 export function waitsOf(
   volume: Pick<PoolVolume, 'modifiedAtMs'>,
   lastNeededAt: number,
-  { now, graceMs, minAgeMs }: SweepPolicy,
+  { now, graceMs, minAgeMs, livedSince = (time) => now - time }: SweepPolicy,
 ): readonly Wait[] {
   const { modifiedAtMs = lastNeededAt } = volume;
   const changedAt = isImpossibleTime(modifiedAtMs, now) ? lastNeededAt : modifiedAtMs;
-  const waits: readonly (Wait & { readonly periodMs: number })[] = [
-    { kind: 'grace', eligibleAt: lastNeededAt + graceMs, periodMs: graceMs },
-    { kind: 'young', eligibleAt: changedAt + minAgeMs, periodMs: minAgeMs },
-  ];
-  return waits
-    .filter(({ eligibleAt, periodMs }) => isBefore(now, eligibleAt, periodMs))
-    .map(({ kind, eligibleAt }) => ({ kind, eligibleAt }));
+  const waits = [
+    { kind: 'grace', since: lastNeededAt, periodMs: graceMs },
+    { kind: 'young', since: changedAt, periodMs: minAgeMs },
+  ] as const;
+  return waits.flatMap(({ kind, since, periodMs }): readonly Wait[] => {
+    const leftMs = periodMs - livedSince(since);
+    // A period of zero is over at once, even if the clock of the file system is ahead of ours.
+    return periodMs > 0 && leftMs > 0 ? [{ kind, eligibleAt: now + leftMs }] : [];
+  });
 }
 
 /** How far two clocks that are meant to agree, such as a file server's and ours, may be apart. */
@@ -190,9 +194,4 @@ function reasonToKeep(
   if (volume.type !== 'file' && volume.type !== 'block') return { kind: 'volume type' };
   const blindSpots = graph.blindSpots.filter((blindSpot) => concerns(blindSpot, node));
   return blindSpots.length > 0 ? { kind: 'unseen', blindSpots } : undefined;
-}
-
-/** A period of zero is over at once, even if the clock of the file system is ahead of ours. */
-function isBefore(now: number, end: number, periodMs: number): boolean {
-  return periodMs > 0 && now < end;
 }

@@ -20,6 +20,8 @@ export interface SyncFacts {
   readonly records: ReadonlyMap<string, ImageRecord>;
   /** What interrupted transfers left, by volume name. */
   readonly partials: ReadonlyMap<string, PartialImage>;
+  /** Volumes whose content changed since it was found wrong, by name. */
+  readonly rewritten: ReadonlySet<string>;
   /** Images of which something cannot be read, with the reason, by identity text. They are left as they are. */
   readonly unknown: ReadonlyMap<string, string>;
   /** How many versions of each product to hold on to; only the newest is offered. At least 1. */
@@ -112,6 +114,7 @@ function planWanted(image: WantedImage, facts: SyncFacts): SyncStep | undefined 
   const offered = facts.metadata.get(identityText(image.identity));
   if (record === undefined || saysNoVolume(record))
     return offered === undefined ? { action: 'adopt', image, volumeName } : planRefresh(image, offered, volumeName);
+  if (facts.rewritten.has(volumeName)) return { action: 'adopt', image, volumeName };
   return planRecorded({ image, volumeName, record, offered });
 }
 

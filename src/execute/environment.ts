@@ -67,8 +67,9 @@ function moved(
 ): ImageRecord {
   const { status, reason, traits = known?.traits } = change;
   const { pin, retiredBy = runId } = known ?? {};
-  const { isNamed = known?.isNamed, ...rest } = change;
-  const record = { ...rest, reason, traits, times: timesOf(known, status, clock.now()), pin };
+  const { isNamed = known?.isNamed, judged, ...rest } = change;
+  const verdict = judged === undefined ? {} : { judged };
+  const record = { ...rest, ...verdict, reason, traits, times: timesOf(known, status, clock.now()), pin };
   return status === 'pending_delete' ? { ...record, retiredBy, ...(isNamed === true && { isNamed }) } : record;
 }
 

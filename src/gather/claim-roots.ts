@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { absenceKey } from '../core/absent-name.ts';
 import { type Claims, joinClaims } from '../core/claim.ts';
-import { type HostMoment, type Lease, leaseState } from '../core/lease.ts';
+import type { HostMoment, Lease } from '../core/lease.ts';
 import type { BlindSpot } from '../core/reference.ts';
 import { PoolkeeperError } from '../errors.ts';
 import { readHostMoment } from '../state/host-moment.ts';
 import { readForgotten } from '../state/forgotten.ts';
-import { type DamagedLease, leasePath, readLeases } from '../state/leases.ts';
+import { type DamagedLease, leasePath, readLeases, stateOfLease } from '../state/leases.ts';
 import { attempt, listDirectory } from '../state/listing.ts';
 import { pinClaims } from './pin-roots.ts';
 
@@ -46,7 +46,8 @@ async function forgottenNames(stateDir: string): Promise<ReadonlyMap<string, Rea
 async function leaseClaims(poolUuid: string, dir: string, moment: HostMoment): Promise<Claims> {
   const read = await attempt(() => readLeases(dir));
   if (read instanceof PoolkeeperError) return { claims: [], blindSpots: [unreadableDir('leases', dir, read)] };
-  const live = read.leases.filter((lease) => leaseState(lease, moment) === 'live');
+  const live: Lease[] = [];
+  for (const lease of read.leases) if ((await stateOfLease(lease, moment)) === 'live') live.push(lease);
   const claims = live.map((lease) => ({
     kind: 'lease' as const,
     poolUuid,

@@ -4,11 +4,12 @@ import { isLocalImage } from '../core/local-image.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { IntegrityError, type PoolkeeperError } from '../errors.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
-import type { NamedVolume } from '../libvirt/volume.ts';
+import type { NamedVolume, Volume } from '../libvirt/volume.ts';
 import { type MetadataFile, readMetadataFiles } from '../state/metadata-files.ts';
 import type { PoolStatePaths } from '../state/paths.ts';
 import { readRecords } from '../state/records.ts';
 import { readSourceMemories } from '../state/source-memory.ts';
+import { contentStamp } from './volume-file.ts';
 
 /** A volume whose name says which image it holds. */
 export interface ManagedVolume {
@@ -44,6 +45,8 @@ export interface PoolView {
    * - `unlisted`: no source that this pool remembers ever listed the product
    */
   readonly unclaimed: ReadonlyMap<string, 'own' | 'unlisted'>;
+  /** Volumes whose content changed since it was found wrong, by name, as far as they were looked at: nothing is known of them. */
+  readonly rewritten: ReadonlySet<string>;
   /** Names in the metadata directory that no image has; each of them stops uvtool. */
   readonly undecodable: readonly string[];
 }
@@ -78,8 +81,15 @@ export async function gatherPoolView(
     damaged: identified.filter(isDamaged),
     unknown: new Map(closed.map(({ identity, error }) => [identityText(identity), error.message])),
     unclaimed: findUnclaimed(held, await listedIn(held, paths.sources)),
+    rewritten: new Set(volumes.flatMap((volume) => (isRewritten(volume, held.records) ? [volume.name] : []))),
     undecodable: metadata.undecodable,
   };
+}
+
+/** Whether the content of a volume is another than the one that its record has a verdict on; a mere name tells nothing. */
+function isRewritten(volume: NamedVolume | Volume, records: PoolView['records']): boolean {
+  const judged = records.get(volume.name)?.judged;
+  return judged !== undefined && 'xml' in volume && contentStamp(volume) !== judged;
 }
 
 /** The view, with products besides that sources list, such as those of a run that has not been written down yet. */

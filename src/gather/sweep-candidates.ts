@@ -77,6 +77,8 @@ export function causeToStay(
   const lasting = isRetired === 'even lasting' ? undefined : lastingRole(record);
   const unclaimed = isRetired === false ? view.unclaimed.get(volume.name) : undefined;
   if (unclaimed !== undefined) return `image ${key} is kept: ${UNCLAIMED[unclaimed]}`;
+  if (isRetired === false && view.rewritten.has(volume.name))
+    return `image ${key} is kept: its content changed since it was found wrong`;
   const role = lasting ?? (isRetired === false ? roleOf(record, view.metadata.has(key)) : undefined);
   return role === undefined ? undefined : `image ${key} is ${role}`;
 }

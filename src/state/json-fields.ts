@@ -51,6 +51,12 @@ export function optionalBooleanField(object: JsonObject, name: string): boolean 
   return Object.hasOwn(object.fields, name) ? booleanField(object, name) : undefined;
 }
 
+/** Any whole number, exact. */
+export function numberField(object: JsonObject, name: string): number {
+  const value = field(object, name);
+  return typeof value === 'number' && Number.isSafeInteger(value) ? value : refuse(object, name, 'a whole number');
+}
+
 /** A whole number from 0 up, exact. */
 export function integerField(object: JsonObject, name: string): number {
   const value = field(object, name);

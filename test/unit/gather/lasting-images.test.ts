@@ -83,6 +83,7 @@ function sightOf(plans: readonly ImagePlan[], disks: readonly number[]): PoolSig
   const nothing = {
     foreign: [],
     unclaimed: new Map(),
+    rewritten: new Set<string>(),
     metadata: new Map(),
     damaged: [],
     unknown: new Map(),
