@@ -57,7 +57,7 @@ purge() { dpkg --purge poolkeeper; }
 list() {
   find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /test -o -path /tmp -o -path /var/log \
     -o -path /var/tmp -o -path /var/lib/dpkg -o -path /var/lib/libvirt -o -path /var/cache -o -path /etc/libvirt \
-    -o -path /var/lib/systemd -o -path /root -o -name '*-' \) -prune -o -printf '%p %y %m %u:%g %l\n' | LC_ALL=C sort
+    -o -path /var/lib/systemd -o -path /var/lib/apt -o -path /root -o -name '*-' \) -prune -o -printf '%p %y %m %u:%g %l\n' | LC_ALL=C sort
 }
 
 configure() { # configure URL: the source, and nothing has to be waited for
@@ -116,10 +116,10 @@ check 'metadata belongs to root and the group' is '2775 root:libvirt' "$(rights 
 useradd --system --groups libvirt member
 check 'a member of the group can write the books' setpriv --reuid=member --regid=member --init-groups test -w $STATE
 check 'any other user cannot read them' not setpriv --reuid=nobody --regid=nogroup --clear-groups test -r $STATE
-chmod 0700 $STATE
+chmod 00700 $STATE
 dpkg --install /test/first.deb >/dev/null
 check 'what an administrator changed stays' is '700 root:libvirt' "$(rights $STATE)"
-chown root:root $STATE && chmod 0750 $STATE $UVTOOL $UVTOOL/libvirt $METADATA && chown root:root $METADATA
+chown root:root $STATE && chmod 00750 $STATE $UVTOOL $UVTOOL/libvirt $METADATA && chown root:root $METADATA
 dpkg --install /test/first.deb >/dev/null
 check 'what 0.1 made is mended' is '2770 root:libvirt 755 root:root 2775 root:libvirt' \
   "$(rights $STATE) $(rights $UVTOOL) $(rights $METADATA)"
