@@ -43,6 +43,8 @@ describe('serviceHint', () => {
     const user = LIMITED.replace(/Uid.*/, 'Uid:\t1000\t1000\t1000\t1000');
     expect(serviceHint('EACCES', '/x/y', { ...SERVICE, status: all })).to.equal(undefined);
     expect(serviceHint('EACCES', '/x/y', { ...SERVICE, status: user })).to.equal(undefined);
-    expect(serviceHint('EROFS', '/home/x', { ...SERVICE, cgroup: '0::/user.slice/session-1.scope\n' })).to.equal(undefined);
+    expect(serviceHint('EROFS', '/home/x', { ...SERVICE, cgroup: '0::/user.slice/session-1.scope\n' })).to.equal(
+      undefined,
+    );
   });
 });
