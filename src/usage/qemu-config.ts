@@ -48,8 +48,8 @@ export function readQemuConfig(path: string | undefined, name: string, document:
   if (args === undefined) return unseen('a line of it makes no sense');
   const inner = readInnerArguments(args);
   const references = args.flatMap((argument) =>
-    readArgument(argument.value, argument.previous).map((name) => ({
-      ...name,
+    readArgument(argument.value, argument.previous).map((image) => ({
+      ...image,
       evidence: `[${(argument.previous ?? '').slice(1)}]`,
     })),
   );
@@ -80,7 +80,7 @@ function rawImagesOf(args: readonly Argument[]): ReadonlySet<string> {
   const other = new Set<string>();
   for (const { previous, value } of args) {
     const isRaw = /(?:^|,)(?:format|driver)=raw(?:,|$)/.test(value);
-    for (const name of readArgument(value, previous)) (isRaw ? raw : other).add(name.value);
+    for (const image of readArgument(value, previous)) (isRaw ? raw : other).add(image.value);
   }
   return new Set([...raw].filter((value) => !other.has(value)));
 }
