@@ -14,6 +14,8 @@ export interface DraftRoot extends GraphRoot {
 /** What was read of images: what their headers name, and what their first bytes show. */
 export interface Explored {
   readonly headers: Map<DraftNode, readonly Edge[]>;
+  /** The same headers, read from other folders by which the images are opened. */
+  readonly others: Map<DraftNode, readonly (readonly Edge[])[]>;
   readonly contents: Map<DraftNode, Pick<HeaderReading, 'format' | 'isEmpty'>>;
 }
 
@@ -131,7 +133,7 @@ export function judgeAbsences(
  */
 function foundElsewhere(
   absences: readonly Pick<Absence, 'edges'>[],
-  { headers }: Explored,
+  { headers, others }: Explored,
 ): (edge: Edge, owner: DraftRoot | DraftNode | undefined) => boolean {
   const absent = new Set(absences.flatMap(({ edges }) => edges));
   const byInode = new Map<Token, DraftNode[]>();
@@ -139,13 +141,20 @@ function foundElsewhere(
     for (const token of node.tokens.filter((each) => each.startsWith('inode:')))
       byInode.set(token, [...(byInode.get(token) ?? []), node]);
   }
+  const readingsOf = (node: DraftNode): readonly (readonly Edge[])[] => [
+    ...(headers.has(node) ? [headers.get(node) ?? []] : []),
+    ...(others.get(node) ?? []),
+  ];
   return (edge, owner) => {
     if (owner === undefined || !('content' in owner)) return false;
-    const at = headers.get(owner)?.indexOf(edge) ?? -1;
-    const names = owner.tokens.flatMap((token) => byInode.get(token) ?? []).filter((node) => node !== owner);
-    return names.some((node) => {
-      const other = headers.get(node)?.[at];
-      return at >= 0 && other !== undefined && other.reference.value !== edge.reference.value && !absent.has(other);
+    const at = readingsOf(owner)
+      .map((edges) => edges.indexOf(edge))
+      .find((index) => index >= 0);
+    if (at === undefined) return false;
+    const names = new Set([owner, ...owner.tokens.flatMap((token) => byInode.get(token) ?? [])]);
+    return [...names].flatMap(readingsOf).some((edges) => {
+      const other = edges[at];
+      return other !== undefined && other.reference.value !== edge.reference.value && !absent.has(other);
     });
   };
 }

@@ -2,7 +2,6 @@ import { posix } from 'node:path';
 import { statSync } from 'node:fs';
 import { claimReference, type Claims } from '../core/claim.ts';
 import type { Progress } from '../core/ports.ts';
-import type { Reference } from '../core/reference.ts';
 import { track } from '../core/track.ts';
 import { createResolver, type Edge, type GraphRoot, type UseGraph } from '../core/use-graph.ts';
 import { PoolkeeperError } from '../errors.ts';
@@ -186,16 +185,8 @@ function otherRoots({ domains }: OtherDomains, unread: UnreadPlace[], sight: Sig
     const document = `${label}, inactive XML`;
     try {
       const reading = read(xml);
-      return [
-        {
-          label,
-          kind: 'domain',
-          edges: edgesOf(
-            readXml(document, xml, () => reading),
-            sight,
-          ),
-        },
-      ];
+      const found = readXml(document, xml, () => reading);
+      return [{ label, kind: 'domain', edges: edgesOf(found, sight) }];
     } catch (error) {
       if (!(error instanceof PoolkeeperError)) throw error;
       unread.push({ what: document, cause: error.message, remedy: 'mend the definition, or remove it' });
@@ -256,12 +247,14 @@ function edgesOf(found: FoundReferences, sight: Sight): Edge[] {
     const isRaw = rawImages.has(reference.value);
     const isFixed = fixedChains?.has(reference.value) === true;
     const formats = imageFormats.get(reference.value);
-    if (isRaw || isFixed || formats !== undefined)
-      return [{ ...edge, ...(isRaw && { isRaw }), ...(isFixed && { isFixed }), ...(formats && { formats }) }];
-    if (reference.kind !== 'dir' || folders === undefined) return [edge];
+    const isPlain = !isRaw && !isFixed && formats === undefined;
+    const stated = isPlain
+      ? edge
+      : { ...edge, ...(isRaw && { isRaw }), ...(isFixed && { isFixed }), ...(formats && { formats }) };
+    if (reference.kind !== 'dir' || folders === undefined) return [stated];
     const cover = folders(reference, document);
     draft.miss(...cover.blindSpots);
-    return [edge, ...cover.edges];
+    return [stated, ...cover.edges];
   });
   const configs = configFiles.flatMap((path) => edgesOf(configOf(path, document, sight), sight));
   return configs.length === 0 ? edges : [...edges, ...configs];
@@ -271,7 +264,7 @@ function edgesOf(found: FoundReferences, sight: Sight): Edge[] {
 function configOf(path: string, document: string, { isLocal }: Sight): FoundReferences {
   const absolute = path.startsWith('/') ? path : `/${path}`;
   const config = readQemuConfig(isLocal ? absolute : undefined, absolute, document);
-  return { document: `${document}, ${absolute}`, imageFormats: new Map(), ...config };
+  return { document: `${document}, ${absolute}`, ...config };
 }
 
 /**
@@ -285,7 +278,7 @@ async function exploreImages(
   volumes: readonly SeenVolume[],
 ): Promise<Explored> {
   const { nodes, otherNames } = sight.draft;
-  const explored: Explored = { headers: new Map(), contents: new Map() };
+  const explored: Explored = { headers: new Map(), others: new Map(), contents: new Map() };
   const described = new Map<DraftNode, SeenVolume[]>();
   for (const seen of volumes) described.set(seen.node, [...(described.get(seen.node) ?? []), seen]);
   const raw = new RawReferences();
@@ -304,11 +297,12 @@ async function exploreImages(
   };
   const readFrom = async ({ node, path }: OtherName): Promise<void> => {
     const header = await readHeader({ ...node, content: { file: path, volume: node.content.volume } }, sight);
-    const isNew = ({ kind, value }: Reference): boolean =>
-      !node.edges.some(({ reference }) => reference.kind === kind && reference.value === value);
-    const edges = addEdges(node, { ...header, references: header.references.filter(isNew) }, sight);
-    raw.note(edges);
-    await draftTargets(edges, sight);
+    const edges = edgesOf(header, sight).map((edge) => node.edges.find((known) => isAlike(known, edge)) ?? edge);
+    const more = edges.filter((edge) => !node.edges.includes(edge));
+    node.edges.push(...more);
+    raw.note(more);
+    explored.others.set(node, [...(explored.others.get(node) ?? []), edges]);
+    await draftTargets(more, sight);
   };
   let next = 0;
   const followed = new Set<OtherName>();
@@ -340,6 +334,11 @@ async function exploreImages(
   }
   for (const node of waiting) await readGuestHeader(node, described.get(node) ?? [], sight);
   return explored;
+}
+
+/** Whether two edges of an image name the same thing. */
+function isAlike({ reference: a }: Edge, { reference: b }: Edge): boolean {
+  return a.kind === b.kind && a.value === b.value;
 }
 
 /** What libvirt says of a volume that is a directory: it has no header. */

@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import type { BlindSpot, Reference } from '../core/reference.ts';
 import { readArgument } from '../libvirt/xml/command-line.ts';
+import { formatsOfArguments, type ImageFormats } from '../libvirt/xml/image-formats.ts';
 import { type Argument, readInnerArguments } from '../libvirt/xml/inner-arguments.ts';
 
 /** What a configuration file of QEMU names, and what of it could not be seen. */
@@ -8,6 +9,7 @@ export interface QemuConfig {
   readonly references: readonly Reference[];
   /** The values that are opened as raw bytes and in no other way. */
   readonly rawImages: ReadonlySet<string>;
+  readonly imageFormats: ImageFormats;
   readonly blindSpots: readonly BlindSpot[];
 }
 
@@ -25,7 +27,7 @@ const MAX_BYTES = 1_048_576;
  * @param document what names the file, e.g. `domain web1, inactive XML`.
  */
 export function readQemuConfig(path: string | undefined, name: string, document: string): QemuConfig {
-  const nothing = { references: [], rawImages: new Set<string>() };
+  const nothing = { references: [], rawImages: new Set<string>(), imageFormats: new Map() };
   const unseen = (cause: string): QemuConfig => ({
     ...nothing,
     blindSpots: [
@@ -56,6 +58,7 @@ export function readQemuConfig(path: string | undefined, name: string, document:
   return {
     references,
     rawImages: rawImagesOf(args),
+    imageFormats: formatsOfArguments(args),
     blindSpots: inner.length === 0 ? [] : unseen(`it opens ${inner.join(', ')} at an offset`).blindSpots,
   };
 }

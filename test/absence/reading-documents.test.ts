@@ -78,6 +78,8 @@ describe('what documents of domains name in roundabout ways', () => {
     await expectKept();
     await rm(config);
     await expectBlindNow(`QEMU's configuration file ${config}`);
+    await writeFile(config, '[drive "a"]\n  file = "/nowhere/x"\n  format = "qcow2"\n');
+    await expectBlindNow('image /nowhere/x: nothing is there');
     await writeFile(config, '[drive "a"]\n  file = "/nowhere/x"\n  format = "raw"\n');
     expect((await sync()).status).to.equal(0);
     expect((await fateOf(stage)).lost).to.deep.equal(stage.needed);
@@ -139,6 +141,15 @@ describe('what documents of domains name in roundabout ways', () => {
     expect((await fateOf(stage)).lost).to.deep.equal(stage.needed);
   });
 
+  it('keeps what a command line shows as a FAT disk, by its links [D11]', async () => {
+    const fat = join(stage.outside, 'fat');
+    await mkdir(fat);
+    await symlink(await stage.keep(), join(fat, 'link'));
+    await stage.twin();
+    await stage.define(commandLine('-drive', `if=none,id=f,file=fat:rw:${fat},format=raw`));
+    await expectKept();
+  });
+
   it('keeps what an overlay finds through a FAT folder [D11]', async () => {
     const fat = join(stage.outside, 'fat');
     await mkdir(fat);
@@ -195,9 +206,6 @@ describe('what documents of domains name in roundabout ways', () => {
     const base = await stage.keep();
     const folder = join(stage.outside, 'real');
     await mkdir(folder);
-    // The same name from the folder itself: there it means something else.
-    await mkdir(join(stage.outside, basename(world.poolPath)));
-    await stage.image(join(stage.outside, basename(world.poolPath), basename(base)));
     const top = await stage.overlay(join(folder, 'top.qcow2'), `../${basename(world.poolPath)}/${basename(base)}`);
     await stage.twin();
     const bound = `${world.poolPath}-bound`;
@@ -205,6 +213,10 @@ describe('what documents of domains name in roundabout ways', () => {
     await stage.virsh(`pool-define-as ${stage.key} dir --target ${folder}`, `pool-start ${stage.key}`);
     try {
       await stage.define({ devices: fileDisk(join(bound, 'top.qcow2')) });
+      await expectKept();
+      // From the folder itself the same name means something else.
+      await mkdir(join(stage.outside, basename(world.poolPath)));
+      await stage.image(join(stage.outside, basename(world.poolPath), basename(base)));
       await expectKept();
       await stage.define({ devices: fileDisk(top) });
       await mounting.undo();

@@ -49,30 +49,20 @@ describe('domains of daemons that nobody asks', () => {
   });
 
   function poolkeeper(...args: readonly string[]): Promise<Run> {
-    const words = [
-      '--mount',
-      '--propagation',
-      'private',
-      'sh',
-      '-c',
-      ELSEWHERE,
-      'sh',
-      host,
-      ...world.commandLine(args),
-    ];
+    const namespace = ['unshare', '--mount', '--propagation', 'private'];
+    const [command = '', ...words] = [...namespace, 'sh', '-c', ELSEWHERE, 'sh', host, ...world.commandLine(args)];
     const env = { PATH: process.env['PATH'], HOME: world.root, NO_COLOR: '1', POOLKEEPER_CONFIG: '/dev/null' };
     return new Promise((resolve) => {
-      const child = execFile('unshare', words, { cwd: world.root, env }, (_error, stdout, stderr) =>
+      const child = execFile(command, words, { cwd: world.root, env }, (_error, stdout, stderr) =>
         resolve({ status: child.exitCode ?? -1, stdout, stderr }),
       );
     });
   }
 
-  const sync = (): Promise<Run> =>
-    poolkeeper(
-      ...['sync', '--source', world.server.url, '--keyring', world.keyring, '--grace', '0', '--min-age', '0'],
-      ...['arch=amd64', '--allow-mass-removal'],
-    );
+  function sync(): Promise<Run> {
+    const source = ['--source', world.server.url, '--keyring', world.keyring];
+    return poolkeeper('sync', ...source, '--grace', '0', '--min-age', '0', 'arch=amd64', '--allow-mass-removal');
+  }
 
   async function expectFate(): Promise<void> {
     expect(await sync()).to.include({ status: 0, stderr: '' });

@@ -1,6 +1,7 @@
 import { readArgument } from './command-line.ts';
 import { childElements, type Document } from './document.ts';
-import { isElement, type XmlElement } from './node.ts';
+import { type Argument, argumentsOf } from './inner-arguments.ts';
+import type { XmlElement } from './node.ts';
 import { imageNames } from './places.ts';
 import { SOURCE_ATTRIBUTES, SOURCE_ELEMENTS, statedFormat } from './raw-images.ts';
 
@@ -26,7 +27,8 @@ const IMAGE_OPTION = /^--?(?:drive|blockdev|cdrom|hd[a-d]|fd[ab]|mtdblock|pflash
 const SAYS_RAW = /(?:^|,)(?:format|driver)=raw(?:,|$)/;
 
 /** Reads which images a document opens, and in which formats. */
-export function readImageFormats({ elementsByStep }: Document): ImageFormats {
+export function readImageFormats(document: Document): ImageFormats {
+  const { elementsByStep } = document;
   const formats = new Map<string, Set<string>>();
   const add = (value: string | null, format: string): void => {
     if (value === null || value === '') return;
@@ -45,8 +47,17 @@ export function readImageFormats({ elementsByStep }: Document): ImageFormats {
     add(mirror.getAttribute('file'), mirror.getAttribute('format') ?? '');
   for (const blob of BLOBS.flatMap((name) => elementsByStep.get(name) ?? []))
     if (blob.getAttribute('type') === null) add(blob.textContent, '');
-  for (const argument of elementsByStep.get('arg') ?? []) addArgument(argument, add);
+  addArguments(argumentsOf(document), add);
   return new Map([...formats].map(([value, stated]) => [value, [...stated]]));
+}
+
+/** Reads which images a command line opens, and in which formats. */
+export function formatsOfArguments(args: readonly Argument[]): ImageFormats {
+  const formats = new Map<string, readonly string[]>();
+  addArguments(args, (value, format) => {
+    formats.set(value, [...new Set([...(formats.get(value) ?? []), format])]);
+  });
+  return formats;
 }
 
 /**
@@ -62,13 +73,11 @@ function formatAt(source: XmlElement): string {
   return '';
 }
 
-function addArgument(argument: XmlElement, add: (value: string, format: string) => void): void {
-  let before = argument.previousSibling;
-  while (before !== null && !isElement(before)) before = before.previousSibling;
-  const option = before?.getAttribute('value') ?? '';
-  const value = argument.getAttribute('value') ?? '';
-  if (!IMAGE_OPTION.test(option)) return;
-  for (const name of readArgument(value, option)) {
-    if (name.kind !== 'text') add(name.value, SAYS_RAW.test(value) ? 'raw' : 'auto');
+function addArguments(args: readonly Argument[], add: (value: string, format: string) => void): void {
+  for (const { previous = '', value } of args) {
+    if (!IMAGE_OPTION.test(previous)) continue;
+    for (const name of readArgument(value, previous)) {
+      if (name.kind !== 'text') add(name.value, SAYS_RAW.test(value) ? 'raw' : 'auto');
+    }
   }
 }
