@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { link, mkdir, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { recordStage } from '../support/managed-images.ts';
 import { Mounting } from '../support/mounting.ts';
 import { type DomainParts, fateOf, fileDisk, openStages, type Stage } from '../support/scenario.ts';
 import { type Run, World } from '../support/world.ts';
@@ -46,7 +47,10 @@ describe('what documents of domains name in roundabout ways', () => {
   });
   after(() => world.stop());
 
-  const sync = (): Promise<Run> => world.sync('arch=amd64', '--allow-mass-removal');
+  async function sync(): Promise<Run> {
+    await recordStage(world, stage);
+    return world.sync('arch=amd64', '--allow-mass-removal');
+  }
 
   /** One run: what is needed stays, its twins go, and nobody complains. */
   async function expectKept(): Promise<void> {

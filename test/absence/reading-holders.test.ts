@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { GraphNode } from '../../src/core/use-graph.ts';
 import { openFileRoots } from '../../src/gather/open-files.ts';
+import { recordStage } from '../support/managed-images.ts';
 import { Mounting } from '../support/mounting.ts';
 import { openStages, type Stage } from '../support/scenario.ts';
 import { World } from '../support/world.ts';
@@ -62,6 +63,7 @@ describe('names of those who have an image open', () => {
     ];
     const holder = await hold('unshare', ...inNamespace);
 
+    await recordStage(world, stage);
     const kept = await world.sync('--verbose', '--allow-mass-removal', 'arch=amd64');
     expect(kept.stdout).to.match(new RegExp(`keep image .* 1: needed by process ${holder.pid} \\(sh\\)`));
     expect(await stage.virsh('pool-refresh uvtool', 'vol-list uvtool')).to.include(name);
@@ -80,7 +82,7 @@ describe('names of those who have an image open', () => {
     const holder = await hold(
       '/usr/bin/python3',
       '-c',
-      `import os\nos.open('${dead}', os.O_PATH)\nprint('ready', flush=True)\ninput()`,
+      `import os, sys\nos.open('${dead}', os.O_PATH)\nprint('ready', flush=True)\nsys.stdin.readline()`,
     );
     // In a process of its own: were it to wait, nothing here could go on.
     const module = fileURLToPath(new URL('../../src/gather/open-files.js', import.meta.url));

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { execFile } from 'node:child_process';
 import { chmod, copyFile, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { recordStage } from '../support/managed-images.ts';
 import { Mounting } from '../support/mounting.ts';
 import { type PrivateLibvirtd, startPrivateLibvirtd } from '../support/private-libvirtd.ts';
 import { fateOf, fileDisk, openStages, type Stage } from '../support/scenario.ts';
@@ -59,7 +60,8 @@ describe('domains of daemons that nobody asks', () => {
     });
   }
 
-  function sync(): Promise<Run> {
+  async function sync(): Promise<Run> {
+    await recordStage(world, stage);
     const source = ['--source', world.server.url, '--keyring', world.keyring];
     return poolkeeper('sync', ...source, '--grace', '0', '--min-age', '0', 'arch=amd64', '--allow-mass-removal');
   }

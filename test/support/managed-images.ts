@@ -9,6 +9,7 @@ import { ensurePoolStateDirs, type PoolStatePaths } from '../../src/state/paths.
 import { readRecords, writeRecord } from '../../src/state/records.ts';
 import { qcow2Head } from '../unit/image-format/qcow2-image.ts';
 import { pathsOf } from './persistent-image.ts';
+import type { Stage } from './scenario.ts';
 import type { World } from './world.ts';
 
 const DAY_MS = 86_400_000;
@@ -70,6 +71,15 @@ export async function addRecords(world: World, paths: readonly string[]): Promis
     if (identity !== undefined && !known.has(volumeName))
       await writeRecord(records, recordOf({ identity, volumeName, path }, { product: '' }, await readFile(path)));
   });
+}
+
+/** As `addRecords`, for the volumes of a scenario that are there. */
+export async function recordStage(world: World, { needed, twins }: Stage): Promise<void> {
+  const there = await thoseThere([...needed, ...twins].map((path) => ({ path })));
+  await addRecords(
+    world,
+    there.map(({ path }) => path),
+  );
 }
 
 /** Writes an empty qcow2 image of 1 MiB, thirty days old, without the cost of a process. */
