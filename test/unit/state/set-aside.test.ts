@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, readdir, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { FailureError } from '../../../src/errors.ts';
@@ -37,11 +37,6 @@ describe('setAside', () => {
     expect(await readdir(at())).to.deep.equal(['large']);
     await writeFile(at('small'), Buffer.alloc(65_536));
     expect(await setAside(at('small'))).to.match(/small$/);
-  });
-
-  it('leaves a folder alone [F8]', async () => {
-    await mkdir(at('folder'));
-    expect(await rejection(setAside(at('folder')))).to.be.instanceOf(FailureError);
   });
 
   it('says so when there is nothing to move', async () => {
