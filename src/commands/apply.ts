@@ -7,6 +7,7 @@ import { refreshPool } from '../libvirt/storage-pool.ts';
 import { showChangedPremises, showDropped } from '../report/plan-report.ts';
 import { showRescue, showRetirements } from '../report/retention-report.ts';
 import { showVerdicts } from '../report/sweep-report.ts';
+import { readMoment } from '../state/lived-count.ts';
 import { readPlan } from '../state/plan-file.ts';
 import { collectGarbage, planGarbage, showDryTotals } from './collect-garbage.ts';
 import type { CommandContext } from './context.ts';
@@ -14,7 +15,7 @@ import { placeOf, premisesOf, reduceCollection } from './gc-plans.ts';
 import { dryRunOption, massRemovalOption, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
 import { type Session, withLock, withSession } from './session.ts';
-import { type Collection, doomedOf } from './sweep-pool.ts';
+import { type Collection, doomedOf, refusalOf } from './sweep-pool.ts';
 
 interface ApplyArguments extends PoolArguments {
   readonly plan: string;
@@ -47,7 +48,7 @@ async function runApply(context: CommandContext, options: ApplyArguments): Promi
   const plan = await readPlan(resolve(context.cwd, options.plan));
   await withSession(context, options, async (session, fetcher) => {
     assertApplicable(plan, placeOf(session), { now: context.clock.now(), maxAgeMs });
-    if (options.dryRun) return dryRun(session, plan);
+    if (options.dryRun) return dryRun(session, plan, options);
     await withLock(session, { command: 'apply', fetcher }, async (locked) => {
       await refreshPool(session.connection, session.pool.name);
       await repairState(locked);
@@ -62,12 +63,14 @@ async function runApply(context: CommandContext, options: ApplyArguments): Promi
   });
 }
 
-async function dryRun(session: Session, plan: GcPlan): Promise<void> {
+async function dryRun(session: Session, plan: GcPlan, options: ApplyArguments): Promise<void> {
   const { collection, droppedCount } = await reduce(session, plan);
   for (const rescue of collection.rescued) showRescue(rescue, true, session.reporter);
   showRetirements(collection.retired, session.reporter);
   showVerdicts(doomedOf(collection.judgement), session.reporter, true);
   showDryTotals(collection, session);
+  const refusal = refusalOf(collection, options);
+  if (refusal !== undefined) throw refusal;
   finish(plan, droppedCount);
 }
 
@@ -78,7 +81,11 @@ async function reduce(
 ): Promise<{ readonly collection: Collection; readonly droppedCount: number }> {
   const fresh = await planGarbage(session, plan.policy);
   showChangedPremises(changedPremises(plan.premises, await premisesOf(session, fresh)), session.reporter);
-  const { retired, verdicts, dropped } = reduceCollection(fresh, plan, session.context.clock.now());
+  const { retired, verdicts, dropped } = reduceCollection(
+    fresh,
+    plan,
+    await readMoment(session.stateDir, session.context.clock),
+  );
   showDropped(dropped, session.reporter);
   const judged = new Set(verdicts.map(({ volume }) => volume.name));
   const rescued = fresh.rescued.filter(({ record }) => judged.has(record.volumeName));

@@ -2,6 +2,7 @@ import type { CollectionPolicy } from '../core/retention.ts';
 import type { ImageRecord } from '../core/record.ts';
 import type { SweepOutcome } from '../core/sweep-plan.ts';
 import { PartialError } from '../errors.ts';
+import { sourceOf } from '../gather/stock.ts';
 import { showRun, showTotals } from '../report/retention-report.ts';
 import { readRecords } from '../state/records.ts';
 import { goneByMemory } from './gone-products.ts';
@@ -17,7 +18,7 @@ export async function planGarbage(session: Session, policy: CollectionPolicy): P
 
 /** The sources that images came from, by address without credentials. */
 export function sourcesOf(records: ReadonlyMap<string, ImageRecord>): ReadonlySet<string> {
-  return new Set([...records.values()].flatMap(({ provenance }) => provenance.source ?? []));
+  return new Set([...records.values()].flatMap((record) => sourceOf(record.identity, record) ?? []));
 }
 
 /** Says what a collection would free. */

@@ -3,6 +3,7 @@ import { isLocalImage } from '../core/local-image.ts';
 import type { BlindSpot } from '../core/reference.ts';
 import { InUseError, PartialError } from '../errors.ts';
 import { ensureRecord } from '../execute/ensure-record.ts';
+import { putRecord } from '../execute/environment.ts';
 import { giveUpImage } from '../execute/give-up-image.ts';
 import { recordDeletion } from '../execute/record-deletion.ts';
 import { executeSweep } from '../execute/sweep.ts';
@@ -68,11 +69,12 @@ async function retire(session: LockedSession, image: FoundImage): Promise<void> 
   const record = await ensureRecord(image, environment);
   const fields = { ...identity, volume: volumeName };
   if (status === 'active' || status === 'deactivated') {
-    await withdrawImage({ identity, volumeName, record }, environment);
+    await withdrawImage({ identity, volumeName, record, isNamed: true }, environment);
     const undo = `'poolkeeper undo ${environment.runId}' takes it back`;
     const text = `${imageText(image)} now waits for its deletion; ${undo}`;
     reporter.event('change', text, 'retired', { ...fields, run: environment.runId, is_local: isLocalImage(identity) });
   } else if (permission.kind === 'done' && hasVolume) {
+    if (record.status === 'pending_delete') await putRecord(environment, record, { ...record, isNamed: true });
     reporter.event('info', `nothing to do for ${imageText(image)}: ${permission.why}`, 'retired', fields);
   } else {
     await giveUpImage(record, hasVolume, environment);

@@ -5,6 +5,7 @@ import { parseBytes } from '../core/byte-size.ts';
 import { type CheckedFinding, type Finding, ok, problem, warning } from '../core/finding.ts';
 import { LibvirtError, PartialError, UsageError } from '../errors.ts';
 import { type Check, type PoolPatient, runChecks } from '../gather/health.ts';
+import { checkForgotten, checkLimits } from '../gather/health-absence.ts';
 import { checkImages, checkOverlays, checkView } from '../gather/health-images.ts';
 import {
   checkDeletion,
@@ -48,6 +49,8 @@ const POOL_CHECKS: readonly Check<PoolPatient>[] = [
   ['images', checkImages],
   ['overlays', checkOverlays],
   ['view', checkView],
+  ['forgotten', checkForgotten],
+  ['limits', checkLimits],
   ['sync', checkLastSync],
 ];
 

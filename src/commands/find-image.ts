@@ -36,14 +36,18 @@ export function imagesOf(view: PoolView): readonly FoundImage[] {
   return [...held, ...absent].toSorted((a, b) => compareIdentities(a.identity, b.identity));
 }
 
-function toImage(volumeName: string, identity: Identity, { managed, records, metadata }: PoolView): FoundImage {
+function toImage(volumeName: string, identity: Identity, view: PoolView): FoundImage {
+  const { managed, records, metadata, unclaimed } = view;
   const hasVolume = managed.has(volumeName);
-  const record = records.get(volumeName);
+  const isUnclaimed = unclaimed.has(volumeName);
+  const known = records.get(volumeName);
+  // A mere presumption that it is garbage counts for nothing.
+  const record = isUnclaimed && known?.status !== 'deleted' ? undefined : known;
   const item = metadata.get(identityText(identity))?.item;
   const isOffered = hasVolume && item !== undefined;
   const names = { product_name: identity.product, version_name: identity.version };
   const tags = { item_name: 'disk1.img', ...(item ?? record?.tags), ...names };
-  const status = effectiveStatus(record?.status, { hasVolume, isOffered });
+  const status = effectiveStatus(record?.status, { hasVolume, isOffered, isUnclaimed });
   return { volumeName, identity, record, tags, isOffered, hasVolume, status };
 }
 

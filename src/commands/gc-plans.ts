@@ -16,6 +16,7 @@ import { PoolkeeperError } from '../errors.ts';
 import { judgeSight } from '../gather/judge-pool.ts';
 import { findSeen } from '../gather/pool-nodes.ts';
 import { causeToStay } from '../gather/sweep-candidates.ts';
+import type { JudgementMoment } from '../state/lived-count.ts';
 import { readSourceMemory } from '../state/source-memory.ts';
 import { sourcesOf } from './collect-garbage.ts';
 import type { Session } from './session.ts';
@@ -54,7 +55,7 @@ export async function premisesOf(session: Session, { sight }: Collection): Promi
 export function reduceCollection(
   { sight, retention, retired }: Collection,
   { steps, policy }: GcPlan,
-  now: number,
+  moment: JudgementMoment,
 ): ReducedPlan {
   const { view, gathered, elsewhere } = sight;
   const { graceMs, minAgeMs } = policy;
@@ -62,7 +63,7 @@ export function reduceCollection(
     volumes: volumesOf({ sight }),
     retention,
     retired,
-    judge: (only, names) => judgeSight(sight, { now, graceMs, minAgeMs }, { only, retired: names }).verdicts,
+    judge: (only, names) => judgeSight(sight, { ...moment, graceMs, minAgeMs }, { only, retired: names }).verdicts,
     causeOf: (name) => {
       const managed = view.managed.get(name);
       const id = findSeen(gathered.volumes, view.pool.name, name)?.node.id;

@@ -17,7 +17,7 @@ import { repairState } from './repair-state.ts';
 import { collectionPolicy, type RetentionArguments, retentionOptions } from './retention-options.ts';
 import { type LockedSession, type Session, withLock, withSession } from './session.ts';
 import { showLeftAlone } from './sync-round.ts';
-import { type Collection, doomedOf } from './sweep-pool.ts';
+import { type Collection, doomedOf, refusalOf } from './sweep-pool.ts';
 
 interface GcArguments extends PoolArguments, RetentionArguments, MetricsArguments {
   readonly dryRun: boolean;
@@ -48,19 +48,30 @@ async function runGc(context: CommandContext, options: GcArguments): Promise<voi
   const policy = collectionPolicy(options);
   if (options.out === '') throw new UsageError('--out needs the name of a file');
   await withSession(context, options, async (session, fetcher) => {
-    if (options.dryRun || options.out !== undefined) return dryRun(session, policy, options.out);
+    if (options.dryRun || options.out !== undefined) return dryRun(session, policy, options);
     await withLock(session, { command: 'gc', fetcher }, (locked) => gc(locked, policy, options));
   });
 }
 
-async function dryRun(session: Session, policy: CollectionPolicy, out: string | undefined): Promise<void> {
+/** Shows what would be done, or writes it down. @throws the refusal that the real run would end with. */
+async function dryRun(
+  session: Session,
+  policy: CollectionPolicy,
+  { out, allowMassRemoval }: Pick<GcArguments, 'out' | 'allowMassRemoval'>,
+): Promise<void> {
   const collection = await planGarbage(session, policy);
   show(collection, session, true);
   showDryTotals(collection, session);
-  if (out === undefined) return;
-  const plan = await toPlan(session, collection, policy);
-  await writePlan(resolve(session.context.cwd, out), plan);
-  showPlanWritten(out, plan, session.reporter);
+  if (out !== undefined) {
+    const plan = await toPlan(session, collection, policy);
+    await writePlan(resolve(session.context.cwd, out), plan);
+    showPlanWritten(out, plan, session.reporter);
+  }
+  const refusal = refusalOf(collection, { allowMassRemoval });
+  if (refusal === undefined) return;
+  // A plan can be looked at and applied later; until then much may have changed.
+  if (out === undefined) throw refusal;
+  session.reporter.warning(refusal.message, refusal.hint);
 }
 
 async function gc(session: LockedSession, policy: CollectionPolicy, options: GcArguments): Promise<void> {

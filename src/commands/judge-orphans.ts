@@ -1,4 +1,5 @@
 import { causeToKeep, judgeOrphans, type KnownImages, type Suspect } from '../core/orphans.ts';
+import type { Clock } from '../core/ports.ts';
 import type { PoolVolume, Verdict } from '../core/sweep-plan.ts';
 import { identityText } from '../core/identity.ts';
 import { gatherPoolView, type PoolView } from '../gather/pool-view.ts';
@@ -6,6 +7,7 @@ import { type GatheredGraph, gatherUseGraph, type GraphSight } from '../gather/u
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import type { Volume } from '../libvirt/volume.ts';
 import { readOpenIntents } from '../state/journal.ts';
+import { readMoment } from '../state/lived-count.ts';
 import type { PoolStatePaths } from '../state/paths.ts';
 
 /** Which pools to look for orphans in, and how to see them. */
@@ -13,7 +15,9 @@ export interface OrphanSearch extends GraphSight {
   /** By name. */
   readonly pools: ReadonlySet<string>;
   readonly minAgeMs: number;
-  now(): number;
+  /** Where the state of all pools lies. */
+  readonly stateDir: string;
+  readonly clock: Clock;
   pathsOf(pool: StoragePool): PoolStatePaths;
 }
 
@@ -38,7 +42,7 @@ export interface PoolState {
 
 /** Looks at everything afresh and judges the volumes of the pools. Changes nothing and needs no lock. */
 export async function searchOrphans(search: OrphanSearch): Promise<OrphanJudgement> {
-  const now = search.now();
+  const moment = await readMoment(search.stateDir, search.clock);
   const gathered = await gatherUseGraph({ ...search, judged: search.pools });
   const states = new Map<string, PoolState>();
   for (const pool of gathered.pools) if (pool.isActive) states.set(pool.name, await readState(pool, gathered, search));
@@ -47,7 +51,7 @@ export async function searchOrphans(search: OrphanSearch): Promise<OrphanJudgeme
     const cause = images === undefined ? 'its pool stopped meanwhile' : causeToKeep(volume, images);
     return search.pools.has(volume.pool) || cause !== undefined ? [{ volume, node, cause }] : [];
   });
-  const policy = { now, minAgeMs: search.minAgeMs };
+  const policy = { ...moment, minAgeMs: search.minAgeMs };
   const rejudge: OrphanJudgement['rejudge'] = (isJudged) => judgeOrphans(suspects, gathered.graph, policy, isJudged);
   return { verdicts: rejudge(() => true), volumes: volumesIn(gathered, search.pools), states, rejudge };
 }

@@ -23,6 +23,8 @@ export interface SourceRequest {
 export interface SelectedStream {
   readonly stream: StreamSummary;
   readonly selection: Selection;
+  /** The names of all products, before filters. */
+  readonly listed: readonly string[];
 }
 
 type Transport = DownloadContext & { readonly cache: DiskDocumentCache };
@@ -41,18 +43,19 @@ type Transport = DownloadContext & { readonly cache: DiskDocumentCache };
 export async function readUnlessKnown(
   request: SourceRequest,
   transport: Transport,
-  read: (fetcher: Fetcher) => Promise<{ readonly stream: Stream; readonly selection: Selection }>,
+  read: (fetcher: Fetcher) => Promise<Omit<SelectedStream, 'stream'> & { readonly stream: Stream }>,
 ): Promise<SelectedStream> {
   const key = keyOf(request);
   using held = holdResponses(transport.fetcher);
   const asking = { ...transport, fetcher: held.asking };
   const known = transport.bypassCaches === true ? undefined : await recall(key, request.location, asking);
   if (known !== undefined) return known;
-  const { stream, selection } = await read(held.taking);
+  const { stream, selection, listed } = await read(held.taking);
   const { answers, documents, warnings } = stream;
   const isUseful = answers.length > 0 && selection.wanted.length > 0;
-  if (isUseful) await transport.cache.writeNote(key, encodeSelectionNote({ answers, documents, warnings, selection }));
-  return { stream, selection };
+  if (isUseful)
+    await transport.cache.writeNote(key, encodeSelectionNote({ answers, documents, warnings, selection, listed }));
+  return { stream, selection, listed };
 }
 
 async function recall(
@@ -63,7 +66,11 @@ async function recall(
   const note = await transport.cache.readNote(key, decodeSelectionNote);
   if (note === undefined || !(await isSameStream(location, note.answers, transport))) return undefined;
   const documents = note.documents.map((document) => ({ ...document, isUnchanged: true }));
-  return { stream: { location, documents, warnings: note.warnings, isEmpty: false }, selection: note.selection };
+  return {
+    stream: { location, documents, warnings: note.warnings, isEmpty: false },
+    selection: note.selection,
+    listed: note.listed,
+  };
 }
 
 function keyOf({ location, keyring, choice, version }: SourceRequest): string {

@@ -1,11 +1,10 @@
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
 import { CommandExit, NoMatchError, UsageError } from '../errors.ts';
-import { leaseState } from '../core/lease.ts';
 import type { HeldImage } from '../execute/hold-image.ts';
 import { runCommand } from '../execute/run-command.ts';
 import { showEnded, showLeases } from '../report/lease-report.ts';
-import { readHostMoment, readProcessStart } from '../state/host-moment.ts';
-import { readLeases, removeLease } from '../state/leases.ts';
+import { processState, readHostMoment } from '../state/host-moment.ts';
+import { readLeases, removeLease, stateOfLease } from '../state/leases.ts';
 import type { CommandContext } from './context.ts';
 import { anyOption, holdImage, parseTtl } from './hold-image.ts';
 import { type PoolArguments, poolOptions, type Verb } from './options.ts';
@@ -94,7 +93,7 @@ async function runHeld({ context, reporter }: Session, { lease, volume }: HeldIm
     onStopSignal: context.onStopSignal,
     isOnTerminal: context.isInteractive,
   });
-  if (leaseState(lease, await readHostMoment(context.clock.now())) !== 'live') showEnded(lease, reporter);
+  if ((await stateOfLease(lease, await readHostMoment(context.clock.now()))) !== 'live') showEnded(lease, reporter);
   return status;
 }
 
@@ -115,13 +114,12 @@ async function list({ paths, reporter, context }: Session): Promise<void> {
   for (const { path, error } of damaged) {
     reporter.warning(`${error.message}; it counts as a lease`, `if no command needs it, remove '${path}'`);
   }
-  const listed = leases
-    .filter((lease) => leaseState(lease, moment) === 'live')
-    .map(async (lease) => {
-      const isHere = lease.host === moment.host;
-      return { lease, isProcessGone: isHere && (await readProcessStart(lease.pid)) !== lease.processStart };
-    });
-  showLeases(await Promise.all(listed), reporter);
+  const listed = [];
+  for (const lease of leases) {
+    if ((await stateOfLease(lease, moment)) !== 'live') continue;
+    listed.push({ lease, isProcessGone: lease.host === moment.host && (await processState(lease)) === 'gone' });
+  }
+  showLeases(listed, reporter);
 }
 
 function releaseCommand(context: CommandContext): CommandModule<object, ReleaseArguments> {

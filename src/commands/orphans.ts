@@ -13,6 +13,7 @@ import { deleteOrphans } from './delete-orphans.ts';
 import { describeOrphans } from './describe-orphans.ts';
 import { type OrphanSearch, searchOrphans } from './judge-orphans.ts';
 import { sweepOptions, type Verb } from './options.ts';
+import { stateDirOf } from './places.ts';
 import { activePool, pathsOfPool, type PoolsArguments } from './pools.ts';
 import { claimsOf, ownDirectories, reporterOf, withConnection } from './session.ts';
 
@@ -96,7 +97,8 @@ async function prepareSearch(
     sharing: options.configuration?.sharing,
     pools: new Set(pools.map(({ name }) => name)),
     minAgeMs,
-    now: () => context.clock.now(),
+    stateDir: stateDirOf(context, options),
+    clock: context.clock,
     pathsOf: (pool) =>
       pathsOfPool(pool, context, { options, isOnlyPool: pools.length === 1 && pool.name === pools[0]?.name }),
   };

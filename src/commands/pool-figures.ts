@@ -2,6 +2,7 @@ import type { ImageStatus } from '../core/lifecycle.ts';
 import type { SweepPolicy, Verdict } from '../core/sweep-plan.ts';
 import { judgeSight, type PoolSight, seePool } from '../gather/judge-pool.ts';
 import type { PoolFigures } from '../report/metrics-text.ts';
+import { readMoment } from '../state/lived-count.ts';
 import { readSourceMemories, type SourceMemory } from '../state/source-memory.ts';
 import { offeredImages } from './offered-images.ts';
 import type { Session } from './session.ts';
@@ -14,7 +15,8 @@ export async function gatherPoolFigures(
   const { pool, paths, context } = session;
   const sight = await seePool(session);
   const { view, gathered } = sight;
-  const { verdicts } = judgeSight(sight, { ...periods, now: context.clock.now() });
+  const moment = await readMoment(session.stateDir, context.clock);
+  const { verdicts } = judgeSight(sight, { ...periods, ...moment });
   return {
     pool: pool.name,
     images: countByStatus(sight),

@@ -1,7 +1,6 @@
 import type { Argv } from 'yargs';
-import { type Identity, identityText } from '../core/identity.ts';
+import { identityText } from '../core/identity.ts';
 import { isLocalImage } from '../core/local-image.ts';
-import type { ImageRecord } from '../core/record.ts';
 import { isHindrance } from '../core/reference.ts';
 import type { KeepReason, Verdict } from '../core/sweep-plan.ts';
 import { isClaimed } from '../core/use-graph.ts';
@@ -11,6 +10,8 @@ import { recordVerdicts } from '../execute/record-verdicts.ts';
 import { executeSweep } from '../execute/sweep.ts';
 import { withdrawImage } from '../execute/withdraw-image.ts';
 import { hindrancesOf, type Judgement, judgeSight, type PoolSight, seePool } from '../gather/judge-pool.ts';
+import type { PoolView } from '../gather/pool-view.ts';
+import { refreshPool } from '../libvirt/storage-pool.ts';
 import { confirm } from '../report/prompt.ts';
 import type { Reporter } from '../report/reporter.ts';
 import { incompleteView, reasonText, showSwept, showVerdicts, volumeText } from '../report/sweep-report.ts';
@@ -50,7 +51,7 @@ async function runPurge(context: CommandContext, options: PurgeArguments): Promi
       const judgement = await judge(session);
       warnOfForce(judgement, options, session.reporter);
       showVerdicts(toDelete(judgement, options), session.reporter, true);
-      return;
+      return assertComplete(judgement, options, 0);
     }
     await withLock(session, { command: 'purge', fetcher }, (locked) => purge(locked, options));
   });
@@ -61,6 +62,7 @@ async function runPurge(context: CommandContext, options: PurgeArguments): Promi
  * in use may be rescued then, and are purged by the next try.
  */
 async function purge(session: LockedSession, options: PurgeArguments): Promise<void> {
+  await refreshPool(session.connection, session.pool.name);
   await repairState(session);
   const { environment, reporter } = session;
   const judgement = await judge(session);
@@ -69,10 +71,10 @@ async function purge(session: LockedSession, options: PurgeArguments): Promise<v
   if (!(await isConfirmed(session, options, doomed.length))) throw new FailureError('nothing was purged');
   const { managed, metadata, records } = judgement.view;
   for (const [volumeName, { identity }] of managed) {
-    if (isUnique(identity, records.get(volumeName))) continue;
+    if (isSpared(volumeName, judgement.view)) continue;
     await withdrawImage({ identity, volumeName, record: records.get(volumeName) }, environment);
   }
-  showSpared([...managed].filter(([name, { identity }]) => isUnique(identity, records.get(name))).length, reporter);
+  showSpared([...managed.keys()].filter((name) => isSpared(name, judgement.view)).length, reporter);
   const held = new Set([...managed.values()].map(({ identity }) => identityText(identity)));
   for (const [image, { identity }] of metadata) {
     if (held.has(image)) continue;
@@ -108,15 +110,16 @@ function showSpared(count: number, reporter: Reporter): void {
 async function judge(session: Session, only?: ReadonlySet<string>): Promise<SeenJudgement> {
   const policy = { now: session.context.clock.now(), graceMs: 0, minAgeMs: 0 };
   const sight = await seePool(session);
-  const { managed, records } = sight.view;
-  const common = [...managed].filter(([volumeName, { identity }]) => !isUnique(identity, records.get(volumeName)));
-  const retired = new Set(common.map(([volumeName]) => volumeName));
+  const common = [...sight.view.managed.keys()].filter((volumeName) => !isSpared(volumeName, sight.view));
+  const retired = new Set(common);
   return { ...judgeSight(sight, policy, { retired, only: only ?? retired }), sight };
 }
 
-/** Whether no source has what an image holds: only `delete` takes it away. */
-function isUnique(identity: Identity, record: ImageRecord | undefined): boolean {
-  return isLocalImage(identity) || record?.traits?.isPersistent === true;
+/** Whether no source has what a volume holds, or nobody knows whose it is: only `delete` takes it away. */
+function isSpared(volumeName: string, { managed, records, unclaimed }: PoolView): boolean {
+  const identity = managed.get(volumeName)?.identity;
+  const isOwn = identity !== undefined && isLocalImage(identity);
+  return isOwn || records.get(volumeName)?.traits?.isPersistent === true || unclaimed.has(volumeName);
 }
 
 /** A judgement, and what it rests on. */

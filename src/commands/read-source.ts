@@ -1,6 +1,6 @@
 import { explainNoMatch } from '../core/filter-hints.ts';
 import type { Filter, FlatItem } from '../core/filter.ts';
-import { type OfferedItem, selectNewest } from '../core/selection.ts';
+import { listedProducts, type OfferedItem, selectNewest } from '../core/selection.ts';
 import { NoMatchError } from '../errors.ts';
 import { digestOf } from '../simplestreams/authenticate.ts';
 import { fetchStream, type Stream, type StreamSummary } from '../simplestreams/fetch-stream.ts';
@@ -35,14 +35,15 @@ export async function readSource(
   };
   const transport = { fetcher, cache, bypassCaches, signal: context.signal };
   let items: Iterable<OfferedItem> = [];
-  const { stream, selection } = await readUnlessKnown(request, transport, async (held) => {
+  const { stream, selection, listed } = await readUnlessKnown(request, transport, async (held) => {
     const fetched = await fetchOffer(chosen, { ...reader, fetcher: held }, { keyring, cache, bypassCaches });
     items = fetched.items();
-    return { stream: fetched, selection: selectNewest(fetched.items(), filters, poolType, preference) };
+    const selection = selectNewest(fetched.items(), filters, poolType, preference);
+    return { stream: fetched, selection, listed: listedProducts(fetched.items()) };
   });
   await assertAcceptable(stream, chosen, reader);
   if (selection.wanted.length + selection.refused.length === 0) throw nothingMatches(stream, filters, items);
-  return { chosen, location, stream, selection };
+  return { chosen, location, stream, selection, listed };
 }
 
 /**

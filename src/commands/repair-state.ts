@@ -7,12 +7,12 @@ import type { ImageRecord } from '../core/record.ts';
 import { isHindrance } from '../core/reference.ts';
 import { FailureError, IncompleteViewError, InUseError, NoSpaceError } from '../errors.ts';
 import { putRecord, unknownOrigin } from '../execute/environment.ts';
+import { findVolume } from '../execute/own-volume.ts';
 import { offerImage } from '../execute/offer-image.ts';
 import { judgePool } from '../gather/judge-pool.ts';
 import { gatherPoolView, type PoolView, volumeNameIn } from '../gather/pool-view.ts';
-import type { Connection } from '../libvirt/connection.ts';
-import { isNoStorageVolume } from '../libvirt/error-codes.ts';
-import { listVolumeNames, lookupVolume } from '../libvirt/volume.ts';
+import { contentStamp, fileIdentity, isBeingWritten } from '../gather/volume-file.ts';
+import { listVolumeNames } from '../libvirt/volume.ts';
 import { reasonText } from '../report/sweep-report.ts';
 import { setAside } from '../state/set-aside.ts';
 import { foreignMetadata } from './foreign-metadata.ts';
@@ -78,6 +78,7 @@ async function closeIntents(session: LockedSession, view: PoolView): Promise<voi
     const text = `an earlier run was interrupted during ${intent.kind}`;
     session.reporter.event('detail', text, 'recovery', { intent: intent.kind });
     try {
+      if (await isUnderWay(intent, view, session.environment)) continue;
       await closeIntent({ id, intent }, view, session.environment);
     } catch (error) {
       if (!(error instanceof NoSpaceError)) throw error;
@@ -94,6 +95,17 @@ function isOfReplacement(intent: JournalIntent, all: readonly OpenIntent[]): boo
     ({ intent: other }) =>
       other.kind === 'replace' && intent.kind === 'create' && other.sourceName === intent.volumeName,
   );
+}
+
+/** Whether something that the interrupted run started still writes to the volume that it was making. */
+async function isUnderWay(
+  intent: JournalIntent,
+  { managed }: PoolView,
+  environment: LockedSession['environment'],
+): Promise<boolean> {
+  if (intent.kind !== 'create' || !managed.has(intent.volumeName)) return false;
+  const volume = await findVolume(environment, intent.volumeName);
+  return volume !== undefined && isBeingWritten(volume);
 }
 
 async function closeIntent(
@@ -117,7 +129,10 @@ async function closeRecord(
   if (kind !== 'create' || record.status !== 'importing') return;
   // Half of it may be there: from now on it is garbage, unless it is imported anew.
   const reason = 'it was interrupted before it was complete';
-  const killed = await putRecord(environment, record, { ...record, status: 'killed', reason });
+  // Whatever is written to it from now on is nobody's half image.
+  const volume = isThere ? await findVolume(environment, record.volumeName) : undefined;
+  const judged = volume && contentStamp(volume);
+  const killed = await putRecord(environment, record, { ...record, status: 'killed', reason, judged });
   if (!isThere) await putRecord(environment, killed, { ...killed, status: 'deleted' });
 }
 
@@ -128,20 +143,14 @@ export async function partialImages(
   openIntents: readonly OpenIntent[],
 ): Promise<ReadonlyMap<string, PartialImage>> {
   const lengths = new Map<string, bigint>();
+  const files = new Map<string, string>();
   for (const name of unfinishedVolumes(records, openIntents)) {
-    const lengthBytes = managed.has(name) ? await lengthOf(name, pool.name, connection) : undefined;
-    if (lengthBytes !== undefined) lengths.set(name, lengthBytes);
+    const volume = managed.has(name) ? await findVolume({ connection, poolName: pool.name }, name) : undefined;
+    const identity = volume && fileIdentity(volume);
+    if (volume?.lengthBytes !== undefined) lengths.set(name, volume.lengthBytes);
+    if (identity !== undefined) files.set(name, identity);
   }
-  return findPartialImages({ records, lengths, openIntents });
-}
-
-async function lengthOf(name: string, poolName: string, connection: Connection): Promise<bigint | undefined> {
-  try {
-    return (await lookupVolume(connection, poolName, name)).lengthBytes;
-  } catch (error) {
-    if (isNoStorageVolume(error)) return undefined;
-    throw error;
-  }
+  return findPartialImages({ records, lengths, files, openIntents });
 }
 
 /**

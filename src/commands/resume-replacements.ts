@@ -17,9 +17,9 @@ export async function resumeReplacements(session: LockedSession): Promise<void> 
     if (intent.kind !== 'replace') continue;
     const label = await labelOf(intent, session);
     try {
-      const outcome = await resumeReplacement(intent, () => assertIdle(intent, label, session), environment);
+      const outcome = await resumeReplacement(id, intent, () => assertIdle(intent, label, session), environment);
       await journal.done(id);
-      const text = `an earlier run was interrupted while it changed image ${label}: the change is ${OUTCOMES[outcome]}`;
+      const text = `an earlier run was interrupted while it changed image ${label}: ${OUTCOMES[outcome]}`;
       reporter.event('info', text, 'recovery', { intent: intent.kind, image: intent.volumeName, outcome });
     } catch (error) {
       if (!(error instanceof PoolkeeperError)) throw error;
@@ -29,7 +29,12 @@ export async function resumeReplacements(session: LockedSession): Promise<void> 
   }
 }
 
-const OUTCOMES = { finished: 'done now', untouched: 'called off, and nothing was lost' } as const;
+const OUTCOMES = {
+  finished: 'the change is done now',
+  untouched: 'the change is called off, and nothing was lost',
+  foreign:
+    'somebody put something else in its place since, which is left as it is; the content that it was to have is kept as a snapshot',
+} as const;
 
 function assertIdle({ volumeName }: Replacement, label: string, session: LockedSession): Promise<void> {
   return assertSoleUse(session, { volumeName, label, isContentKept: true });

@@ -13,6 +13,7 @@ import { lookupPool, type StoragePool } from '../libvirt/storage-pool.ts';
 import { createReporter, type Reporter } from '../report/reporter.ts';
 import { removeTemporaryFiles } from '../state/atomic-file.ts';
 import { type Journal, MAX_JOURNAL_BYTES, openJournal } from '../state/journal.ts';
+import { noteLived } from '../state/lived-count.ts';
 import { acquireLock } from '../state/lock.ts';
 import { removeMetadataStaging } from '../state/metadata-files.ts';
 import { assertOwnMetadata, claimMetadata } from '../state/metadata-owner.ts';
@@ -32,6 +33,8 @@ export const USABLE_POOLS: ReadonlySet<string> = new Set(['dir', 'fs', 'netfs'])
 export interface Session extends PoolToJudge {
   readonly reporter: Reporter;
   readonly context: CommandContext;
+  /** Where the state of all pools lies. */
+  readonly stateDir: string;
   /** Makes the metadata directory that of the pool, for commands that work on one pool. */
   readonly claimMetadata?: () => Promise<void>;
   /** Whether the pool does not exist yet, and a dry run only takes it for made. */
@@ -105,6 +108,7 @@ export async function openSession(
     claimMetadata: () => claimMetadata(paths, owner, context.uid),
     pathsOf,
     context,
+    stateDir: stateDirOf(context, options),
     reporter,
     progress: reporter.progress,
     qemuImg: createQemuImgInfo(),
@@ -133,6 +137,7 @@ export function openPlannedSession(
     paths: statePathsOf(context, options, pool),
     pathsOf: (any) => statePathsOf(context, options, any),
     context,
+    stateDir: stateDirOf(context, options),
     reporter,
     progress: reporter.progress,
     qemuImg: createQemuImgInfo(),
@@ -205,6 +210,7 @@ export async function withLock<T>(
 ): Promise<T> {
   const { context, paths, connection, pool } = session;
   await ensurePoolStateDirs(paths, context.uid);
+  await noteLived(session.stateDir, context.clock);
   const since = new Date(context.clock.now()).toISOString();
   const lock = await acquireLock(paths.lock, {
     command: `poolkeeper ${command}`,

@@ -1,5 +1,5 @@
 import { findRollbacks, type Rollback } from '../core/rollback.ts';
-import { productsOf } from '../core/selection.ts';
+import { listedProducts, productsOf } from '../core/selection.ts';
 import { IntegrityError, NoSpaceError, TrustError } from '../errors.ts';
 import type { StreamSummary } from '../simplestreams/fetch-stream.ts';
 import { readSourceMemory, writeSourceMemory } from '../state/source-memory.ts';
@@ -22,7 +22,7 @@ export async function rememberSource(session: Session, source: ReadSource): Prom
 }
 
 async function writeMemory({ paths, context }: Session, source: ReadSource): Promise<void> {
-  const { stream, location, selection, chosen } = source;
+  const { stream, location, selection, chosen, listed } = source;
   const dated = stream.documents.flatMap(({ url, updatedAtMs, sha256 }) =>
     updatedAtMs === undefined ? [] : [[url, { updatedAtMs, sha256 }] as const],
   );
@@ -31,6 +31,7 @@ async function writeMemory({ paths, context }: Session, source: ReadSource): Pro
     url: location.display,
     documents: { ...known?.documents, ...Object.fromEntries(dated) },
     products: [...new Set([...(chosen.isNarrowed ? (known?.products ?? []) : []), ...productsOf(selection)])],
+    listed: listedProducts([...listed, ...(known?.listed ?? [])].map((product) => ({ product }))),
     acceptedAtMs: context.clock.now(),
   });
 }

@@ -12,6 +12,8 @@ export interface ReadSource {
   readonly location: SourceLocation;
   readonly stream: StreamSummary;
   readonly selection: Selection;
+  /** The names of all products, before filters. */
+  readonly listed: readonly string[];
 }
 
 /** What is needed to read sources. */

@@ -1,18 +1,23 @@
+import { join } from 'node:path';
+import { settleForgotten } from '../app/forget.ts';
+import { weeklyWord } from '../app/weekly-word.ts';
 import { identityText } from '../core/identity.ts';
-import { massRemoval } from '../core/mass-removal.ts';
+import { isLoss, massRemoval } from '../core/mass-removal.ts';
 import { type CollectionPolicy, type RetentionVerdict, selectCandidates } from '../core/retention.ts';
 import type { SweepOutcome, Verdict } from '../core/sweep-plan.ts';
 import { planRescues, type Rescue } from '../core/undo-plan.ts';
-import { IncompleteViewError, NoSpaceError, type PoolkeeperError } from '../errors.ts';
+import { IncompleteViewError, NoSpaceError, PoolkeeperError } from '../errors.ts';
 import { recordDeletion } from '../execute/record-deletion.ts';
 import { recordRescues, recordUses, recordVerdicts } from '../execute/record-verdicts.ts';
 import { executeSweep } from '../execute/sweep.ts';
 import { withdrawImage } from '../execute/withdraw-image.ts';
 import { type Judgement, judgePool, judgeSight, type PoolSight, seePool } from '../gather/judge-pool.ts';
-import type { PoolView } from '../gather/pool-view.ts';
-import { type IsGone, stockOf } from '../gather/stock.ts';
+import { type PoolView, withListed } from '../gather/pool-view.ts';
+import { type IsGone, sourceOf, stockOf } from '../gather/stock.ts';
 import { showRescue, showRetired } from '../report/retention-report.ts';
-import { incompleteView, showSwept } from '../report/sweep-report.ts';
+import { showRemembered } from '../report/forget-report.ts';
+import { incompleteView, knownIncompleteView, showSwept, warnOfUnseen } from '../report/sweep-report.ts';
+import { readMoment } from '../state/lived-count.ts';
 import { readRecords } from '../state/records.ts';
 import type { LockedSession, Session } from './session.ts';
 
@@ -24,6 +29,8 @@ export interface CollectionScope {
   readonly isSpared: (product: string) => boolean;
   /** Volumes that a dry run takes for withdrawn already. */
   readonly withdrawn: ReadonlySet<string>;
+  /** Products that sources of this run list, where that has not been written down yet. */
+  readonly listed?: ReadonlySet<string>;
 }
 
 /** What a collection is going to do, and why. Nothing has been changed yet. */
@@ -53,8 +60,10 @@ export async function planCollection(
   scope: CollectionScope,
 ): Promise<Collection> {
   const { graceMs, minAgeMs, retention: settings } = scope.policy;
-  const moment = { now: session.context.clock.now(), graceMs, minAgeMs };
-  const sight = await seePool(session);
+  const moment = { ...(await readMoment(session.stateDir, session.context.clock)), graceMs, minAgeMs };
+  const seen = await seePool(session);
+  const sight = { ...seen, view: withListed(seen.view, scope.listed ?? new Set()) };
+  if (session.environment !== undefined) await settle(session, sight);
   const retention = selectCandidates(stockOf(sight, moment.now, scope.isGone), settings, moment);
   const retired = retention.filter((verdict) => isRetirement(verdict, scope));
   const names = new Set([...scope.withdrawn, ...retired.map(({ image }) => image.volumeName)]);
@@ -66,13 +75,26 @@ export async function planCollection(
   return { sight, judgement, retention, retired, rescued };
 }
 
+/** Says which names that were forgotten are waited for again. */
+async function settle(session: Session, { gathered: { graph } }: PoolSight): Promise<void> {
+  const { context, connection, paths, reporter } = session;
+  const place = { stateDir: join(paths.root, '../..'), uri: connection.uri, uid: context.uid, signal: context.signal };
+  try {
+    const { absences = [], blindSpots } = graph;
+    for (const each of await settleForgotten(place, { absences, blindSpots })) showRemembered(each, reporter);
+  } catch (error) {
+    if (!(error instanceof PoolkeeperError)) throw error;
+    reporter.warning(error.message, error.hint);
+  }
+}
+
 /**
  * Withdraws what retention selected and deletes what the deletion rule condemns; never more than was planned. Crash order:
  * what is withdrawn waits for deletion, and the next run finds it so.
  */
 export async function collect(
   session: LockedSession,
-  { judgement, retention, retired, rescued }: Collection,
+  { sight, judgement, retention, retired, rescued }: Collection,
   { policy: { graceMs, minAgeMs }, allowMassRemoval }: Pick<CollectionScope, 'policy'> & { allowMassRemoval: boolean },
 ): Promise<Swept> {
   const { environment, reporter } = session;
@@ -91,12 +113,32 @@ export async function collect(
   const written = await readRecords(session.paths.records);
   const outcomes = await executeSweep(verdicts, {
     environment,
-    rejudge: async (only) =>
-      (await judgePool(session, { graceMs, minAgeMs, now: session.context.clock.now() }, { only })).verdicts,
+    rejudge: async (only) => {
+      const moment = await readMoment(session.stateDir, session.context.clock);
+      return (await judgePool(session, { graceMs, minAgeMs, ...moment }, { only })).verdicts;
+    },
     afterDelete: async ({ name }) => recordDeletion(name, { ...view, ...written }, environment),
   });
   for (const outcome of outcomes) showSwept(outcome, reporter);
-  return { outcomes, refusal: incompleteView(verdicts) ?? withdrawn.failure, retired: withdrawn.names };
+  const unseen = await tellUnseen(session, sight, verdicts);
+  return { outcomes, refusal: unseen ?? withdrawn.failure, retired: withdrawn.names };
+}
+
+/**
+ * Tells what cannot be seen: at length when that changes, once a week, and to whoever sits at a terminal.
+ *
+ * @returns the refusal, if something was held back for it.
+ */
+async function tellUnseen(
+  { context, paths, reporter }: LockedSession,
+  { gathered: { graph } }: PoolSight,
+  verdicts: readonly Verdict[],
+): Promise<IncompleteViewError | undefined> {
+  const { isInteractive } = context;
+  const word = await weeklyWord(graph.blindSpots, { dir: paths.root, now: context.clock.now(), isInteractive });
+  const refusal = word.isDue ? incompleteView(verdicts) : knownIncompleteView(verdicts, word.since);
+  if (refusal === undefined && word.isDue) warnOfUnseen(graph.blindSpots, reporter);
+  return refusal;
 }
 
 /**
@@ -129,6 +171,16 @@ function usedNames(retention: readonly RetentionVerdict[]): readonly string[] {
   return retention.flatMap(({ image }) => (image.isInUse ? [image.volumeName] : []));
 }
 
+/** Why not all that is garbage would be deleted by a collection, or none of it, as the real run would say. */
+export function refusalOf(
+  { judgement, retired }: Pick<Collection, 'judgement' | 'retired'>,
+  { allowMassRemoval }: { readonly allowMassRemoval: boolean },
+): PoolkeeperError | undefined {
+  const names = new Set(retired.map(({ image }) => image.volumeName));
+  const isMistake = allowMassRemoval ? undefined : tooMany(judgement, names, 'nothing would be deleted');
+  return isMistake ?? incompleteView(judgement.verdicts, 'would not delete');
+}
+
 /** The images that are to be deleted. */
 export function doomedOf({ verdicts }: Judgement): readonly Verdict[] {
   return verdicts.filter(({ action }) => action === 'delete');
@@ -147,21 +199,32 @@ function isRetirement({ image, action, reason }: RetentionVerdict, { isSpared }:
   return reason === 'gone' || reason === 'size' || !isSpared(image.identity.product);
 }
 
-/** The guard against a mistake that would empty the pool, now or once the grace period is over. */
-function tooMany({ view, verdicts }: Judgement, retired: ReadonlySet<string>): PoolkeeperError | undefined {
-  const doomed = verdicts.flatMap(({ action, volume }) => (action === 'delete' ? [volume.name] : []));
+/**
+ * The guard against a mistake that would empty the pool, now or once the grace period is over. What never arrived, and what a
+ * person named, is no mistake.
+ */
+function tooMany(
+  { view, verdicts }: Judgement,
+  retired: ReadonlySet<string>,
+  consequence = 'nothing was deleted',
+): PoolkeeperError | undefined {
+  const condemned = verdicts.flatMap(({ action, volume }) => (action === 'delete' ? [volume.name] : []));
+  const doomed = condemned.filter((name) => isLoss(view.records.get(name)));
   if (doomed.length + retired.size === 0) return undefined;
   const reason = massRemoval(heldImages(view), identitiesOf([...doomed, ...retired], view));
   if (reason === undefined) return undefined;
-  return new IncompleteViewError(`nothing was deleted: ${reason}`, {
+  return new IncompleteViewError(`${consequence}: ${reason}`, {
     hint: 'look at it with --dry-run; if it is right, run once with --allow-mass-removal',
   });
 }
 
-function heldImages({ managed, records, metadata }: PoolView): Parameters<typeof massRemoval>[0] {
-  return [...managed.values()].map(({ identity, volume }) => ({
+function heldImages({ managed, records, metadata, unclaimed }: PoolView): Parameters<typeof massRemoval>[0] {
+  const counted = [...managed.values()].filter(
+    ({ volume }) => isLoss(records.get(volume.name)) && !unclaimed.has(volume.name),
+  );
+  return counted.map(({ identity, volume }) => ({
     identity,
-    source: records.get(volume.name)?.provenance.source,
+    source: sourceOf(identity, records.get(volume.name)),
     isOffered: metadata.has(identityText(identity)),
   }));
 }

@@ -1,4 +1,4 @@
-import { EXIT, PartialError, type PoolkeeperError, IntegrityError } from '../errors.ts';
+import { EXIT, PartialError, type PoolkeeperError, IntegrityError, TrustError } from '../errors.ts';
 import type { RefusedItem } from '../core/selection.ts';
 import type { Session } from './session.ts';
 import type { Swept } from './sweep-pool.ts';
@@ -39,8 +39,12 @@ export function finish({ session, results, swept }: SyncResult): void {
   throw summary(failures, message, { first, most: wanted + sources.length });
 }
 
-function refusal({ identity, reason }: RefusedItem): IntegrityError {
-  return new IntegrityError(`cannot take image ${identity.product} ${identity.version}: ${reason}`);
+function refusal({ identity, reason, isReserved }: RefusedItem): PoolkeeperError {
+  const message = `cannot take image ${identity.product} ${identity.version}: ${reason}`;
+  if (isReserved !== true) return new IntegrityError(message);
+  return new TrustError(message, {
+    hint: `ask the publisher, or leave it out by the filter 'product_name!=${identity.product}'`,
+  });
 }
 
 function countText(failed: number, all: number, what: string): string | undefined {

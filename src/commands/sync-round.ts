@@ -4,6 +4,7 @@ import type { PartialImage } from '../core/partial-image.ts';
 import { type Room, planRoom } from '../core/space-plan.ts';
 import { planSync, type SyncStep } from '../core/sync-plan.ts';
 import { IntegrityError, PoolkeeperError, SourceError } from '../errors.ts';
+import { findVolume } from '../execute/own-volume.ts';
 import { executeSync, type StepOutcome, type SyncRun } from '../execute/sync-steps.ts';
 import { gatherPoolView, type PoolView, volumeNameIn } from '../gather/pool-view.ts';
 import { poolSpace } from '../libvirt/storage-pool.ts';
@@ -56,6 +57,7 @@ export async function planRound(
   const found = await partialImages(session, view, openIntents);
   const steps = planSync({
     ...view,
+    rewritten: await rewrittenVolumes(session, view),
     wanted: selection.wanted,
     volumes: new Map([...view.managed].map(([name, { identity }]) => [name, identity])),
     volumeName: volumeNameIn(pool),
@@ -133,6 +135,19 @@ export function showLeftAlone({ foreign, undecodable, unknown, damaged }: PoolVi
 /** The pool was refreshed when this run began, so the names that libvirt knows are those of volumes that are there. */
 async function lookAtPool({ connection, pool, environment }: LockedSession): Promise<RoundSight> {
   return { volumes: await listVolumeNames(connection, pool.name), openIntents: environment.journal.openIntents() };
+}
+
+/** Those volumes whose content changed since it was found wrong; only they have to be looked at. */
+async function rewrittenVolumes({ connection, pool, paths }: Session, view: PoolView): Promise<ReadonlySet<string>> {
+  const judged = [...view.records.values()].filter(({ judged: verdict }) => verdict !== undefined);
+  const volumes = [];
+  for (const { volumeName } of judged) {
+    const volume = view.managed.has(volumeName)
+      ? await findVolume({ connection, poolName: pool.name }, volumeName)
+      : undefined;
+    if (volume !== undefined) volumes.push(volume);
+  }
+  return volumes.length === 0 ? new Set() : (await gatherPoolView(pool, volumes, paths)).rewritten;
 }
 
 /** With `--no-resume` the volumes of unfinished images are used again, and nothing that is in them. */

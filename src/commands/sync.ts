@@ -3,11 +3,15 @@ import type { CollectionPolicy } from '../core/retention.ts';
 import { productsOf } from '../core/selection.ts';
 import { assertWholeNumber } from '../core/whole-number.ts';
 import { MOST_JOBS } from '../config/settings.ts';
+import { unclaimedImages } from '../gather/health-images.ts';
+import { gatherPoolView } from '../gather/pool-view.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
 import { showRescue, showRetirements, showRun } from '../report/retention-report.ts';
 import { showVerdicts } from '../report/sweep-report.ts';
 import { showPlan } from '../report/sync-report.ts';
+import { listVolumeNames } from '../libvirt/volume.ts';
+import { untoldOf } from '../state/told.ts';
 import { executePoolPlan, planPool } from '../app/create-pool.ts';
 import { assertOwnPlaces } from '../usage/directories.ts';
 import type { CommandContext } from './context.ts';
@@ -33,7 +37,7 @@ import { readerOf } from './source-reader.ts';
 import { finish } from './sync-result.ts';
 import type { RoundPolicy } from './sync-round.ts';
 import { outcomesOf, planSources, type SourceResult, SourceReading, syncSources } from './sync-sources.ts';
-import { collect, type CollectionScope, countWaiting, planCollection, type Swept } from './sweep-pool.ts';
+import { collect, type CollectionScope, countWaiting, planCollection, refusalOf, type Swept } from './sweep-pool.ts';
 import { type TransferArguments, transferOptions, transferPolicy } from './transfer-options.ts';
 
 interface SyncArguments
@@ -143,13 +147,15 @@ async function dryRun(session: Session, reading: SourceReading, plan: SyncPlan):
   const { results, steps } = await planSources(session, plan.sources, { policy: plan.policy, reading });
   showPlan(steps, session.reporter);
   const retired = steps.flatMap((step) => (step.action === 'retire' && !step.retained ? [step.volumeName] : []));
-  if (!plan.options.noGc && session.isPlanned !== true) {
+  let swept: Swept | undefined;
+  if (!plan.options.noGc && session.isPlanned !== true && results.some(({ round }) => round !== undefined)) {
     const collection = await planCollection(session, collectionScope(results, plan, new Set(retired)));
     for (const rescue of collection.rescued) showRescue(rescue, true, session.reporter);
     showRetirements(collection.retired, session.reporter);
     showVerdicts(collection.judgement.verdicts, session.reporter, true);
+    swept = { outcomes: [], refusal: refusalOf(collection, plan.options), retired: [] };
   }
-  finish({ session, results, swept: undefined });
+  finish({ session, results, swept });
 }
 
 /** The real run: each source in its turn, then one sweep, whatever failed before. */
@@ -158,6 +164,7 @@ async function sync(session: LockedSession, reading: SourceReading, plan: SyncPl
   await refreshPool(connection, pool.name);
   await repairState(session);
   const results = await syncSources(session, plan.sources, { policy: plan.policy, reading });
+  await tellUnclaimed(session);
   const swept = plan.options.noGc ? undefined : await sweep(session, results, plan);
   const replaced = outcomesOf(results).flatMap(({ step, error }) =>
     step.action === 'retire' && !step.retained && error === undefined ? [step.volumeName] : [],
@@ -166,6 +173,14 @@ async function sync(session: LockedSession, reading: SourceReading, plan: SyncPl
   showRun(environment.runId, waiting, reporter);
   finish({ session, results, swept });
   for (const { unremembered } of results) if (unremembered !== undefined) throw unremembered;
+}
+
+/** Says of every volume that stays because nobody knows whose it is that it does, once. */
+async function tellUnclaimed({ connection, pool, paths, reporter }: LockedSession): Promise<void> {
+  const view = await gatherPoolView(pool, await listVolumeNames(connection, pool.name), paths);
+  const untold = new Set(await untoldOf(paths.root, [...view.unclaimed.keys()]));
+  for (const { volumeName, message, hint } of unclaimedImages(view))
+    if (untold.has(volumeName)) reporter.warning(message, hint);
 }
 
 async function sweep(
@@ -190,5 +205,6 @@ function collectionScope(
   const sources = results.flatMap(({ round }) => round?.source ?? []);
   const named = new Set(sources.flatMap(({ selection }) => [...productsOf(selection)]));
   const isSpared = (product: string): boolean => !named.has(product);
-  return { policy: collection, isGone: goneFrom(sources), isSpared, withdrawn };
+  const listed = new Set(sources.flatMap((source) => source.listed));
+  return { policy: collection, isGone: goneFrom(sources), isSpared, withdrawn, listed };
 }

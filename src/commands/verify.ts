@@ -6,6 +6,7 @@ import { PartialError } from '../errors.ts';
 import { verifyImage } from '../execute/verify-image.ts';
 import { seePool } from '../gather/judge-pool.ts';
 import { findSeen } from '../gather/pool-nodes.ts';
+import { contentStamp, isBeingWritten } from '../gather/volume-file.ts';
 import { lookupVolume } from '../libvirt/volume.ts';
 import { changedImages, showChanged, showVerified, type VerifyOutcome } from '../report/verify-report.ts';
 import { ensurePoolStateDirs } from '../state/paths.ts';
@@ -87,10 +88,14 @@ async function verifyOne(session: Session, { volumeName, identity, record }: Fou
   if (step.action === 'give up') return { result: 'unverifiable', identity, volumeName, reason: step.reason };
   const { connection, pool, paths, context, reporter } = session;
   const volume = await lookupVolume(connection, pool.name, volumeName);
+  const written = { result: 'unverifiable', identity, volumeName, reason: 'somebody is writing to it' } as const;
+  if (isBeingWritten(volume)) return written;
   const { digest } = step;
   const { progress } = reporter;
   const { hex } = await verifyImage({ volume, identity, digest }, { ...context, connection, paths, progress });
   if (hex === digest.hex) return { result: 'intact', identity, volumeName, digest };
+  const after = await lookupVolume(connection, pool.name, volumeName);
+  if (contentStamp(after) !== contentStamp(volume) || isBeingWritten(after)) return written;
   return { result: 'changed', identity, volumeName, digest, found: hex };
 }
 

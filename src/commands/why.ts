@@ -10,11 +10,14 @@ import { type GatheredGraph, gatherUseGraph, type PlacedGraph } from '../gather/
 import { createQemuImgInfo } from '../image-format/qemu-img.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
+import { NoMatchError } from '../errors.ts';
 import { showWhy } from '../report/why-report.ts';
+import { readMoment } from '../state/lived-count.ts';
 import type { PoolStatePaths } from '../state/paths.ts';
 import type { CommandContext } from './context.ts';
-import { findPath, findVolume, type Subject } from './find-subject.ts';
+import { findAbsentVolume, findPath, findVolume, type Subject } from './find-subject.ts';
 import type { Verb } from './options.ts';
+import { stateDirOf } from './places.ts';
 import { activePool, pathsOfPool, type PoolsArguments } from './pools.ts';
 import { claimsOf, reporterOf, withConnection } from './session.ts';
 
@@ -48,7 +51,7 @@ function whyOptions(yargs: Argv): Argv {
 
 async function why(context: CommandContext, options: WhyArguments, connection: Connection): Promise<void> {
   const policy = {
-    now: context.clock.now(),
+    ...(await readMoment(stateDirOf(context, options), context.clock)),
     graceMs: parseDuration(options.grace, '--grace'),
     minAgeMs: parseDuration(options.minAge, '--min-age'),
   };
@@ -77,10 +80,14 @@ async function why(context: CommandContext, options: WhyArguments, connection: C
 async function findSubject({ target, pool }: WhyArguments, gathered: PlacedGraph): Promise<Subject> {
   if (pool !== undefined) activePool(gathered.pools, pool);
   if (target.startsWith('/')) return findPath(target, gathered);
-  return findVolume(
-    target,
-    gathered.volumes.filter(({ volume }) => pool === undefined || volume.pool === pool),
-  );
+  const volumes = gathered.volumes.filter(({ volume }) => pool === undefined || volume.pool === pool);
+  try {
+    return findVolume(target, volumes);
+  } catch (error) {
+    const absent = error instanceof NoMatchError ? findAbsentVolume(target, gathered) : undefined;
+    if (absent === undefined) throw error;
+    return absent;
+  }
 }
 
 /** The graph with the node in it, should it be one that nobody knew. */

@@ -40,6 +40,8 @@ const BEGINNINGS: readonly ImageStatus[] = ['queued', 'saving', 'importing', 'ac
  * the status is reached already; `undefined` when there is no such way.
  */
 export function wayTo(from: ImageStatus | undefined, to: ImageStatus): readonly ImageStatus[] | undefined {
+  // A volume that is found and that nobody is to be offered yet.
+  if ((from === undefined || from === 'deleted') && to === 'deactivated') return [to];
   const ways = new Map<ImageStatus | undefined, readonly ImageStatus[]>([[from, []]]);
   // A map is iterated in the order of insertion, and what is added meanwhile comes last: a queue.
   for (const [status, way] of ways) {
@@ -62,19 +64,26 @@ export interface ImageEvidence {
   readonly hasVolume: boolean;
   /** It has a metadata file. */
   readonly isOffered: boolean;
+  /** Nobody knows whose volume it is, so that only a person who names it decides on it. */
+  readonly isUnclaimed?: boolean;
+}
+
+/** Whether a record says nothing about a volume that is there: there is none, or it says that there is no volume. */
+export function saysNothing(recorded: ImageStatus | undefined): boolean {
+  return recorded === undefined || recorded === 'deleted' || recorded === 'queued';
 }
 
 /**
  * The status of an image as it stands. A volume of which nothing is written down, or only that there is none, was brought by
- * uvtool if it is offered, and is garbage otherwise; what was complete and has no volume any more is gone.
+ * uvtool if it is offered. Otherwise it is garbage, or is kept for whoever claims it; what was complete and has no volume any
+ * more is gone.
  */
 export function effectiveStatus(
   recorded: ImageStatus | undefined,
-  { hasVolume, isOffered }: ImageEvidence,
+  { hasVolume, isOffered, isUnclaimed = false }: ImageEvidence,
 ): ImageStatus {
-  if (hasVolume) {
-    const saysNothing = recorded === undefined || recorded === 'deleted' || recorded === 'queued';
-    return saysNothing ? (isOffered ? 'active' : 'pending_delete') : recorded;
-  }
+  if (hasVolume && isUnclaimed) return 'deactivated';
+  if (hasVolume)
+    return recorded === undefined || saysNothing(recorded) ? (isOffered ? 'active' : 'pending_delete') : recorded;
   return recorded !== undefined && VOLUMELESS.has(recorded) ? recorded : 'deleted';
 }

@@ -28,7 +28,7 @@ export function localIdentity(name: string, isoTime: string): Identity {
 }
 
 /** Whether no source has this image, so that it cannot be fetched again. */
-export function isLocalImage({ product }: Identity): boolean {
+export function isLocalImage({ product }: Pick<Identity, 'product'>): boolean {
   return product.startsWith(PREFIX);
 }
 

@@ -1,6 +1,7 @@
 import { decodeVolumeName, type Identity, identityText } from './identity.ts';
+import { isLocalImage } from './local-image.ts';
 import type { Digest, ImageRecord } from './record.ts';
-import { planSweep, type PoolVolume, type Verdict } from './sweep-plan.ts';
+import { planSweep, type PoolVolume, type SweepPolicy, type Verdict } from './sweep-plan.ts';
 import type { FlatItem } from './filter.ts';
 import type { GraphNode, UseGraph } from './use-graph.ts';
 
@@ -36,6 +37,7 @@ export function causeToKeep(
     return `image ${identityText(record.identity)} is ${record.status}`;
   const identity = decodeVolumeName(name);
   if (identity === undefined) return undefined;
+  if (isLocalImage(identity)) return `the name of image ${identityText(identity)} says that a person made it`;
   const key = identityText(identity);
   return images.metadata.has(key) ? `image ${key} is offered` : images.unreadable.get(key);
 }
@@ -49,7 +51,7 @@ export function causeToKeep(
 export function judgeOrphans(
   suspects: readonly Suspect[],
   graph: UseGraph,
-  { now, minAgeMs }: { readonly now: number; readonly minAgeMs: number },
+  policy: Omit<SweepPolicy, 'graceMs'>,
   isJudged: (volume: PoolVolume) => boolean = () => true,
 ): readonly Verdict[] {
   // The same file may be a volume of several pools, of which only one keeps house over it.
@@ -58,8 +60,8 @@ export function judgeOrphans(
   );
   const candidates = suspects
     .filter(({ volume, node }) => !causes.has(node.id) && isJudged(volume))
-    .map(({ volume, node }) => ({ volume, node, lastNeededAt: volume.modifiedAtMs ?? now }));
-  return planSweep(candidates, graph, { now, graceMs: 0, minAgeMs }, causes);
+    .map(({ volume, node }) => ({ volume, node, lastNeededAt: volume.modifiedAtMs ?? policy.now }));
+  return planSweep(candidates, graph, { ...policy, graceMs: 0 }, causes);
 }
 
 /** The pools of which more than half would go, by name; a guard against a mistake that would empty them. */

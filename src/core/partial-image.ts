@@ -23,6 +23,8 @@ export interface Remains {
   readonly records: ReadonlyMap<string, ImageRecord>;
   /** The lengths in bytes of the unfinished volumes that are still in the pool, by name, where they are known. */
   readonly lengths: ReadonlyMap<string, bigint>;
+  /** Which files they are, by name, where that can be told. */
+  readonly files: ReadonlyMap<string, string>;
   readonly openIntents: readonly OpenIntent[];
 }
 
@@ -37,10 +39,15 @@ export function unfinishedVolumes(
 
 /**
  * The volumes that interrupted transfers left, by name. A volume counts only if its record says that it was being filled,
- * and it is as long as it was made: otherwise somebody else put it there. One whose transfer was given up counts as long
+ * and it is as long as it was made, and the very file that was made: otherwise somebody else put it there. One whose transfer was given up counts as long
  * as its intent is open, so that it can be taken up again.
  */
-export function findPartialImages({ records, lengths, openIntents }: Remains): ReadonlyMap<string, PartialImage> {
+export function findPartialImages({
+  records,
+  lengths,
+  files,
+  openIntents,
+}: Remains): ReadonlyMap<string, PartialImage> {
   const intents = fetchIntents(openIntents);
   const partials = new Map<string, PartialImage>();
   for (const [name, record] of records) {
@@ -48,6 +55,8 @@ export function findPartialImages({ records, lengths, openIntents }: Remains): R
     const open = intents.get(name);
     if (sizeBytes === undefined || digest === undefined) continue;
     if (!isUnfinished(record, open) || lengths.get(name) !== sizeBytes) continue;
+    const [made, file] = [open?.notes['made'], files.get(name)];
+    if (made !== undefined && file !== undefined && made !== file) continue;
     partials.set(name, { intentId: open?.id, sizeBytes, digest, ...readNotes(open, sizeBytes) });
   }
   return partials;

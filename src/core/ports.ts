@@ -48,6 +48,8 @@ export interface ProgressTask {
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
+  /** Milliseconds since the boot; by default as the kernel tells. */
+  sinceBoot?(): number;
 }
 
 /** Keeps fetched documents and the verdicts on their signatures between runs. Losing it costs only time. */

@@ -1,4 +1,5 @@
 import type { ImageStatus } from './lifecycle.ts';
+import { isLocalImage } from './local-image.ts';
 import type { ImageRecord } from './record.ts';
 import { productsOf, type Selection } from './selection.ts';
 
@@ -15,6 +16,7 @@ export function ownersOf(records: Iterable<ImageRecord>, sources: ReadonlySet<st
   const owners = new Map<string, string>();
   for (const { identity, status, provenance } of records) {
     const { source } = provenance;
+    if (isLocalImage(identity)) continue;
     if (source !== undefined && sources.has(source) && HELD.has(status)) owners.set(identity.product, source);
   }
   return owners;

@@ -79,4 +79,8 @@ export interface ImageRecord {
   readonly traits?: ImageTraits | undefined;
   /** The run that took it out of use, as long as it waits for its deletion. */
   readonly retiredBy?: string | undefined;
+  /** What the verdict on its content rests on, where one was made: another text is another content. */
+  readonly judged?: string | undefined;
+  /** A person named it to be deleted, which is no mistake of a source or of a policy. */
+  readonly isNamed?: true | undefined;
 }

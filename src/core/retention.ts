@@ -1,6 +1,6 @@
 import type { Identity } from './identity.ts';
 import type { ImageStatus } from './lifecycle.ts';
-import { waitsOf } from './sweep-plan.ts';
+import { type SweepPolicy, waitsOf } from './sweep-plan.ts';
 import { compareVersions } from './version.ts';
 
 /** How much to hold on to. It only selects what may go; whether it does is for the use graph to say. */
@@ -22,11 +22,7 @@ export interface RetentionSettings {
 }
 
 /** When a judgement is made, and the periods that have to pass before anything goes. */
-export interface RetentionMoment {
-  readonly now: number;
-  readonly graceMs: number;
-  readonly minAgeMs: number;
-}
+export type RetentionMoment = SweepPolicy;
 
 /** What may go, and when. */
 export interface CollectionPolicy {
@@ -50,6 +46,10 @@ export interface StockedImage {
   /** What that is, for people. */
   readonly neededBy?: string | undefined;
   readonly isLocked: boolean;
+  /** A person brought it in or made it: no policy applies to it. */
+  readonly isOwn: boolean;
+  /** Nobody knows whose it is: it stays until a person names it. */
+  readonly isUnclaimed: boolean;
   /** Written by a domain, or the snapshot of such an image: no policy applies to it. */
   readonly keptAs: 'persistent' | 'snapshot' | undefined;
   /** Its product left the source or the filters. */
@@ -71,7 +71,9 @@ export type RetainReason =
   | 'on its way'
   | 'gone'
   | 'persistent'
-  | 'snapshot';
+  | 'snapshot'
+  | 'own'
+  | 'unclaimed';
 
 /** Why an image may go. */
 export type CandidateReason = 'withdrawn' | 'failed' | 'unknown' | 'replaced' | 'recalled' | 'gone' | 'unused' | 'size';
@@ -111,7 +113,7 @@ export function selectCandidates(
   const rulings = new Map(
     images.map((image) => [
       image.volumeName,
-      rule(image, { policy: policyFor(image, settings), now: moment.now, rank: ranks.get(image.volumeName) ?? 0 }),
+      rule(image, { policy: policyFor(image, settings), moment, rank: ranks.get(image.volumeName) ?? 0 }),
     ]),
   );
   const scopes = [
@@ -154,20 +156,26 @@ function policyFor({ source }: StockedImage, { policy, sources }: RetentionSetti
 
 function rule(
   image: StockedImage,
-  { policy, now, rank }: { readonly policy: RetentionPolicy; readonly now: number; readonly rank: number },
+  {
+    policy,
+    moment,
+    rank,
+  }: { readonly policy: RetentionPolicy; readonly moment: RetentionMoment; readonly rank: number },
 ): Ruling {
   const { isOffered, isGone } = image;
   const ruling = ruleByItself(image);
   if (ruling !== undefined) return ruling;
-  if (isGone) return ruleGone(image, policy);
+  if (isGone && !image.isOwn) return ruleGone(image, policy);
   if (isOffered) return { action: 'retain', reason: 'offered' };
+  if (image.isOwn) return { action: 'retain', reason: 'own' };
   if (rank > policy.keepVersions && !image.isInUse)
     return { action: 'candidate', reason: rank === RECALLED ? 'recalled' : 'replaced' };
-  return ruleUnused(image, policy.unusedForMs, now);
+  return ruleUnused(image, policy.unusedForMs, moment);
 }
 
 /** What is decided whatever the policy says. */
-function ruleByItself({ status, isOffered, isLocked, keptAs }: StockedImage): Ruling | undefined {
+function ruleByItself({ status, isOffered, isLocked, isUnclaimed, keptAs }: StockedImage): Ruling | undefined {
+  if (isUnclaimed) return { action: 'retain', reason: 'unclaimed' };
   if (!isOffered && status !== 'active')
     return status === undefined ? { action: 'candidate', reason: 'unknown' } : RULED[status];
   if (isLocked) return { action: 'retain', reason: 'locked' };
@@ -178,7 +186,8 @@ function ruleByItself({ status, isOffered, isLocked, keptAs }: StockedImage): Ru
 export function reasonToHold(image: StockedImage): RetainReason | undefined {
   const ruling = ruleByItself(image);
   if (ruling !== undefined) return ruling.action === 'retain' ? ruling.reason : undefined;
-  return image.isOffered ? 'offered' : undefined;
+  if (image.isOffered) return 'offered';
+  return image.isOwn ? 'own' : undefined;
 }
 
 function ruleGone({ isInUse }: StockedImage, { gone }: RetentionPolicy): Ruling {
@@ -186,12 +195,16 @@ function ruleGone({ isInUse }: StockedImage, { gone }: RetentionPolicy): Ruling 
   return isInUse ? { action: 'retain', reason: 'in use' } : { action: 'candidate', reason: 'gone' };
 }
 
-function ruleUnused({ isInUse, lastNeededAt }: StockedImage, unusedForMs: number | undefined, now: number): Ruling {
+function ruleUnused(
+  { isInUse, lastNeededAt }: StockedImage,
+  unusedForMs: number | undefined,
+  { now, livedSince = (time) => now - time }: RetentionMoment,
+): Ruling {
   if (isInUse) return { action: 'retain', reason: 'in use' };
   if (unusedForMs === undefined) return { action: 'retain', reason: 'newest' };
-  const eligibleAt = lastNeededAt + unusedForMs;
-  return now < eligibleAt
-    ? { action: 'retain', reason: 'newest', eligibleAt }
+  const leftMs = unusedForMs - livedSince(lastNeededAt);
+  return leftMs > 0
+    ? { action: 'retain', reason: 'newest', eligibleAt: now + leftMs }
     : { action: 'candidate', reason: 'unused' };
 }
 

@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.ts';
 import { type CompileExpression, type Filter, type FlatItem, matchesAll, parseFilter } from './filter.ts';
 import { type Identity, isNameable } from './identity.ts';
+import { isLocalImage } from './local-image.ts';
 import type { Digest } from './record.ts';
 import { compareVersions } from './version.ts';
 
@@ -30,6 +31,8 @@ export interface WantedImage {
 export interface RefusedItem {
   readonly identity: Identity;
   readonly reason: string;
+  /** It bears a name that belongs to this host alone: no honest source publishes one. */
+  readonly isReserved?: true;
 }
 
 export interface Selection {
@@ -38,9 +41,26 @@ export interface Selection {
   readonly refused: readonly RefusedItem[];
 }
 
-/** The products that a source names and the filters select, whether they can be taken or not. */
+/**
+ * The products that a source names and the filters select, whether they can be taken or not. The names that belong to this
+ * host are not among them, whatever a source says.
+ */
 export function productsOf({ wanted, refused }: Selection): ReadonlySet<string> {
-  return new Set([...wanted, ...refused].map(({ identity }) => identity.product));
+  const named = [...wanted, ...refused].filter(({ identity }) => !isLocalImage(identity));
+  return new Set(named.map(({ identity }) => identity.product));
+}
+
+/** More names than any publisher has; what lies beyond counts as never listed, so that it is kept. */
+const MAX_LISTED = 100_000;
+
+/** The names of all products of a source, whatever the filters say of them. */
+export function listedProducts(items: Iterable<Pick<OfferedItem, 'product'>>): readonly string[] {
+  const listed = new Set<string>();
+  for (const { product } of items) {
+    if (listed.size >= MAX_LISTED) break;
+    if (!isLocalImage({ product })) listed.add(product);
+  }
+  return [...listed];
 }
 
 /** What holds of every item that is an image at all. */
@@ -126,6 +146,8 @@ function toWantedImage(candidates: readonly OfferedItem[], poolType: string): Wa
   const [item, ...others] = candidates;
   if (item?.path === undefined) throw new TypeError('a selected product without an item');
   const identity = { product: item.product, version: item.version };
+  if (isLocalImage(identity))
+    return { identity, reason: `names that begin with 'local:' belong to this host`, isReserved: true };
   if (others.length > 0) {
     const names = candidates.map(({ itemName }) => itemName).join(', ');
     return {

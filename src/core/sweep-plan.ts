@@ -7,6 +7,8 @@ import {
   mark,
   type Need,
   overlaysFirst,
+  type Resolver,
+  rootsOf,
   type UseGraph,
 } from './use-graph.ts';
 
@@ -40,6 +42,8 @@ export interface SweepPolicy {
   readonly graceMs: number;
   /** A volume that changed more recently is a root. */
   readonly minAgeMs: number;
+  /** How long the host has lived since a time of the wall clock; by default what the wall clock says. */
+  livedSince?(this: void, time: number): number;
 }
 
 /** A period that has not passed yet. */
@@ -74,6 +78,7 @@ export type SweepOutcome =
 /**
  * Judges every candidate by the deletion rule. Everything in the graph that is not a candidate is a root; so is a
  * candidate that stays for reasons of time, type or sight. The deletions come overlays before bases, the rest behind them.
+ * Only when something would be deleted is the kernel asked who has it open.
  *
  * @param causes why a node that is no candidate stays, by node id, for the explanation of what it needs.
  */
@@ -84,6 +89,19 @@ export function planSweep(
   causes: ReadonlyMap<string, string> = new Map(),
 ): readonly Verdict[] {
   const resolver = createResolver(graph.nodes);
+  const verdicts = judge(candidates, graph, resolver, policy, causes);
+  if (graph.holders === undefined || verdicts.every(({ action }) => action === 'keep')) return verdicts;
+  const roots = rootsOf(graph);
+  return roots === graph.roots ? verdicts : judge(candidates, { ...graph, roots }, resolver, policy, causes);
+}
+
+function judge(
+  candidates: readonly SweepCandidate[],
+  graph: UseGraph,
+  resolver: Resolver,
+  policy: SweepPolicy,
+  causes: ReadonlyMap<string, string>,
+): readonly Verdict[] {
   const byNode = new Map(candidates.map((candidate) => [candidate.node.id, candidate]));
   const outside = graph.nodes.filter((node) => !byNode.has(node.id));
   const kept = new Map(outside.map((node) => [node.id, causes.get(node.id) ?? node.label]));
@@ -131,17 +149,19 @@ export function isSameContent(a: VolumeContent, b: VolumeContent): boolean {
 export function waitsOf(
   volume: Pick<PoolVolume, 'modifiedAtMs'>,
   lastNeededAt: number,
-  { now, graceMs, minAgeMs }: SweepPolicy,
+  { now, graceMs, minAgeMs, livedSince = (time) => now - time }: SweepPolicy,
 ): readonly Wait[] {
   const { modifiedAtMs = lastNeededAt } = volume;
   const changedAt = isImpossibleTime(modifiedAtMs, now) ? lastNeededAt : modifiedAtMs;
-  const waits: readonly (Wait & { readonly periodMs: number })[] = [
-    { kind: 'grace', eligibleAt: lastNeededAt + graceMs, periodMs: graceMs },
-    { kind: 'young', eligibleAt: changedAt + minAgeMs, periodMs: minAgeMs },
-  ];
-  return waits
-    .filter(({ eligibleAt, periodMs }) => isBefore(now, eligibleAt, periodMs))
-    .map(({ kind, eligibleAt }) => ({ kind, eligibleAt }));
+  const waits = [
+    { kind: 'grace', since: lastNeededAt, periodMs: graceMs },
+    { kind: 'young', since: changedAt, periodMs: minAgeMs },
+  ] as const;
+  return waits.flatMap(({ kind, since, periodMs }): readonly Wait[] => {
+    const leftMs = periodMs - livedSince(since);
+    // A period of zero is over at once, even if the clock of the file system is ahead of ours.
+    return periodMs > 0 && leftMs > 0 ? [{ kind, eligibleAt: now + leftMs }] : [];
+  });
 }
 
 /** How far two clocks that are meant to agree, such as a file server's and ours, may be apart. */
@@ -174,9 +194,4 @@ function reasonToKeep(
   if (volume.type !== 'file' && volume.type !== 'block') return { kind: 'volume type' };
   const blindSpots = graph.blindSpots.filter((blindSpot) => concerns(blindSpot, node));
   return blindSpots.length > 0 ? { kind: 'unseen', blindSpots } : undefined;
-}
-
-/** A period of zero is over at once, even if the clock of the file system is ahead of ours. */
-function isBefore(now: number, end: number, periodMs: number): boolean {
-  return periodMs > 0 && now < end;
 }

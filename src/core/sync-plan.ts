@@ -1,6 +1,7 @@
 import type { FlatItem } from './filter.ts';
 import { type Identity, identityText } from './identity.ts';
 import type { ImageStatus } from './lifecycle.ts';
+import { isLocalImage } from './local-image.ts';
 import { isSameDigest, type PartialImage } from './partial-image.ts';
 import type { ImageRecord } from './record.ts';
 import type { WantedImage } from './selection.ts';
@@ -19,6 +20,8 @@ export interface SyncFacts {
   readonly records: ReadonlyMap<string, ImageRecord>;
   /** What interrupted transfers left, by volume name. */
   readonly partials: ReadonlyMap<string, PartialImage>;
+  /** Volumes whose content changed since it was found wrong, by name. */
+  readonly rewritten: ReadonlySet<string>;
   /** Images of which something cannot be read, with the reason, by identity text. They are left as they are. */
   readonly unknown: ReadonlyMap<string, string>;
   /** How many versions of each product to hold on to; only the newest is offered. At least 1. */
@@ -43,7 +46,7 @@ export type SyncStep =
   | { readonly action: 'offer'; readonly image: WantedImage; readonly volumeName: string }
   /** A volume of unknown content has the right name: offer it if its digest is right, else keep it untouched. */
   | { readonly action: 'adopt'; readonly image: WantedImage; readonly volumeName: string }
-  /** Write a record for an image that uvtool brought. */
+  /** Write a record for an image that uvtool brought, or that a person made. */
   | { readonly action: 'enlist'; readonly identity: Identity; readonly item: FlatItem; readonly volumeName: string }
   /** Take a version out of the offer, once the volume that replaces it is offered. */
   | {
@@ -111,6 +114,7 @@ function planWanted(image: WantedImage, facts: SyncFacts): SyncStep | undefined 
   const offered = facts.metadata.get(identityText(image.identity));
   if (record === undefined || saysNoVolume(record))
     return offered === undefined ? { action: 'adopt', image, volumeName } : planRefresh(image, offered, volumeName);
+  if (facts.rewritten.has(volumeName)) return { action: 'adopt', image, volumeName };
   return planRecorded({ image, volumeName, record, offered });
 }
 
@@ -143,6 +147,7 @@ function planRecorded(found: FoundImage): SyncStep | undefined {
 /** What the administrator took out of circulation stays out. */
 function intentionToSkip({ status, traits }: ImageRecord): string | undefined {
   if (status === 'deactivated') return 'it is disabled';
+  if (traits?.snapshotOf !== undefined) return 'it is a snapshot';
   return traits?.isPersistent === true ? 'it is persistent' : undefined;
 }
 
@@ -203,6 +208,7 @@ function planRetirements(image: WantedImage, heldVersions: readonly string[], fa
 function planDiscards(facts: SyncFacts): readonly SyncStep[] {
   const wanted = new Map(facts.wanted.map(({ identity }) => [identity.product, identity.version]));
   return [...facts.records.values()].flatMap(({ identity, volumeName, status }): readonly SyncStep[] => {
+    if (isLocalImage(identity)) return [];
     const newest = wanted.get(identity.product);
     const hasVolume = facts.volumes.has(volumeName);
     const isLeftOver = hasVolume ? status === 'saving' : status === 'saving' || status === 'queued';
@@ -211,11 +217,17 @@ function planDiscards(facts: SyncFacts): readonly SyncStep[] {
   });
 }
 
-/** Per product, the versions that have a volume and are offered, or were retained. */
+/** Whether no source has a say in an image: a person brought it in, or a domain writes to it, or it is what one wrote. */
+function isOutOfReach(identity: Identity, record: ImageRecord | undefined): boolean {
+  const { isPersistent = false, snapshotOf } = record?.traits ?? {};
+  return isLocalImage(identity) || isPersistent || snapshotOf !== undefined;
+}
+
+/** Per product, the versions that have a volume and are offered, or were retained, and on which sources have a say. */
 function groupHeldVersions(facts: SyncFacts): ReadonlyMap<string, string[]> {
   const held = new Map<string, string[]>();
   for (const [volumeName, identity] of facts.volumes) {
-    if (facts.unknown.has(identityText(identity))) continue;
+    if (facts.unknown.has(identityText(identity)) || isOutOfReach(identity, facts.records.get(volumeName))) continue;
     const isOffered = facts.metadata.has(identityText(identity));
     if (!isOffered && facts.records.get(volumeName)?.status !== 'active') continue;
     const versions = held.get(identity.product);

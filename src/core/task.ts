@@ -28,6 +28,8 @@ export interface Task {
   /** The process that works on it, and when that started, in ticks since boot: process numbers are used again. */
   readonly pid: number;
   readonly processStart: number;
+  /** Where that number means this process; `undefined`: version 0.1 wrote the task down. */
+  readonly pidNamespace?: string | undefined;
   readonly bootId: string;
 }
 

@@ -2,6 +2,7 @@ import { type PartialImage, progressNotes, type Validators } from '../core/parti
 import type { ImageSink } from '../core/ports.ts';
 import type { WantedImage } from '../core/selection.ts';
 import { checkDownloadedHeader } from '../image-format/download-check.ts';
+import { fileIdentity } from '../gather/volume-file.ts';
 import { isConnectionLost } from '../libvirt/error-codes.ts';
 import { downloadVolume } from '../libvirt/stream.ts';
 import { createVolume, volumeXml } from '../libvirt/volume.ts';
@@ -83,11 +84,13 @@ export class ArrivingVolume {
 
   async #make(): Promise<void> {
     const { volumeName, image } = this.#arrival;
-    const { connection, poolName } = this.#environment;
+    const { connection, poolName, journal } = this.#environment;
     const { sizeBytes: capacityBytes } = image;
     try {
       const xml = volumeXml({ name: volumeName, capacityBytes, allocationBytes: 0n, format: 'raw' });
-      await createVolume(connection, poolName, xml);
+      const made = fileIdentity(await createVolume(connection, poolName, xml));
+      // A later run only goes on with this very file.
+      if (made !== undefined) await journal.note(this.#arrival.intentId, { made }, true);
     } catch (error) {
       if (isConnectionLost(error)) this.#existence = 'uncertain';
       throw error;

@@ -23,12 +23,12 @@ export interface VolumeCopy {
   /** Stops the copy; what there is of it stays. */
   readonly signal?: AbortSignal;
   /** Called when the target has been made, which from then on is the copy's own. */
-  onCreated?(this: void): void;
+  onCreated?(this: void, target: Volume): void | Promise<void>;
   readonly onProgress?: ((doneBytes: bigint) => void) | undefined;
 }
 
 /** The first bytes of an image, which hold its header and are written last. */
-const HEAD_BYTES = 65_536n;
+export const COPY_HEAD_BYTES = 65_536n;
 
 /** A run of zeros that is left out of the copy; each costs libvirt a look through the pool. */
 const GAP_BYTES = 16 * 1024 * 1024;
@@ -45,16 +45,17 @@ export async function copyVolume(copy: VolumeCopy): Promise<Volume> {
   const { lengthBytes } = await lookupVolume(connection, pool, sourceName);
   if (lengthBytes === undefined) throw new FailureError(`libvirt does not tell how long volume '${sourceName}' is`);
   const description = { name: targetName, capacityBytes: lengthBytes, allocationBytes: 0n, format: 'raw', permissions };
-  const { path } = await createVolume(connection, targetPool, volumeXml(description));
-  copy.onCreated?.();
+  const target = await createVolume(connection, targetPool, volumeXml(description));
+  const { path } = target;
+  await copy.onCreated?.(target);
   const [hash, headEnd] = [
     createHash(copy.digest?.algorithm ?? 'sha256'),
-    lengthBytes < HEAD_BYTES ? lengthBytes : HEAD_BYTES,
+    lengthBytes < COPY_HEAD_BYTES ? lengthBytes : COPY_HEAD_BYTES,
   ];
   const head = [];
   for await (const chunk of sourceBytes(copy, { start: 0n, end: headEnd, hash })) head.push(chunk);
-  if (lengthBytes > HEAD_BYTES)
-    await writeAll(copy, HEAD_BYTES, sourceBytes(copy, { start: HEAD_BYTES, end: lengthBytes, hash }));
+  if (lengthBytes > COPY_HEAD_BYTES)
+    await writeAll(copy, COPY_HEAD_BYTES, sourceBytes(copy, { start: COPY_HEAD_BYTES, end: lengthBytes, hash }));
   assertSame(copy, hash);
   await makeDurable(path);
   await writeAll(copy, 0n, head);

@@ -1,4 +1,5 @@
 import type { Identity } from '../core/identity.ts';
+import { isLocalImage } from '../core/local-image.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { type Environment, putRecord, unknownOrigin } from './environment.ts';
 
@@ -17,6 +18,6 @@ export interface UnrecordedImage {
 export async function ensureRecord(image: UnrecordedImage, environment: Environment): Promise<ImageRecord> {
   const { volumeName, identity, record, tags, isOffered, status } = image;
   if (record?.status === status) return record;
-  const provenance = unknownOrigin(isOffered ? 'uvtool' : 'unknown');
+  const provenance = unknownOrigin(isOffered && !isLocalImage(identity) ? 'uvtool' : 'unknown');
   return putRecord(environment, record, { volumeName, identity, status, provenance, tags });
 }

@@ -67,8 +67,10 @@ function moved(
 ): ImageRecord {
   const { status, reason, traits = known?.traits } = change;
   const { pin, retiredBy = runId } = known ?? {};
-  const record = { ...change, reason, traits, times: timesOf(known, status, clock.now()), pin };
-  return status === 'pending_delete' ? { ...record, retiredBy } : record;
+  const { isNamed = known?.isNamed, judged, ...rest } = change;
+  const verdict = judged === undefined ? {} : { judged };
+  const record = { ...rest, ...verdict, reason, traits, times: timesOf(known, status, clock.now()), pin };
+  return status === 'pending_delete' ? { ...record, retiredBy, ...(isNamed === true && { isNamed }) } : record;
 }
 
 function timesOf(known: ImageRecord | undefined, status: ImageStatus, now: number): RecordTimes {

@@ -3,7 +3,7 @@ import { commandText, type Lease } from '../core/lease.ts';
 import { IntegrityError } from '../errors.ts';
 import type { Volume } from '../libvirt/volume.ts';
 import { withGate } from '../state/gate.ts';
-import { readHostMoment, readProcessStart } from '../state/host-moment.ts';
+import { readHostMoment, readPidNamespace, readProcessStart } from '../state/host-moment.ts';
 import { removeLease, writeLease } from '../state/leases.ts';
 import { ensurePoolStateDirs, type PoolStatePaths } from '../state/paths.ts';
 
@@ -56,6 +56,7 @@ async function takeLease({ paths, command, ttlMs, now, pid, choose }: LeaseReque
     command: commandText(command),
     pid,
     processStart,
+    pidNamespace: readPidNamespace(),
     host: moment.host,
     bootId: moment.bootId,
     createdAt: now,

@@ -1,13 +1,15 @@
-import { type Replacement, resumption } from '../core/replacement.ts';
+import { type LeftFile, type LeftVolume, type Replacement, resumption } from '../core/replacement.ts';
 import { InUseError, IntegrityError } from '../errors.ts';
 import { readQcow2 } from '../gather/qcow2-content.ts';
+import { fileIdentity } from '../gather/volume-file.ts';
 import { isConnectionLost } from '../libvirt/error-codes.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
+import { downloadVolume } from '../libvirt/stream.ts';
 import { createVolume, deleteVolume, lookupVolume, type Volume, volumeXml } from '../libvirt/volume.ts';
 import { withGate } from '../state/gate.ts';
 import { readRecords } from '../state/records.ts';
 import { backoffMs, defaultPatience } from '../transfer/retry.ts';
-import { copyVolume } from './copy-volume.ts';
+import { COPY_HEAD_BYTES, copyVolume } from './copy-volume.ts';
 import { type Environment, putRecord } from './environment.ts';
 import { makeDurable } from './make-durable.ts';
 import { findVolume } from './own-volume.ts';
@@ -44,55 +46,63 @@ export async function replaceVolume(
     const now = await lookupVolume(connection, poolName, replacement.volumeName);
     if (!isUnchanged(guard.expected, now)) throw changedMeanwhile(replacement);
     signal.throwIfAborted();
-    const intent = await journal.begin({ kind: 'replace', ...replacement });
+    const noted = { ...replacement, before: fileIdentity(now) };
+    const intent = await journal.begin({ kind: 'replace', ...noted });
     let failure: unknown;
-    const outcome = await replaceNow(replacement, environment).catch((error: unknown) => {
+    const outcome = await replaceNow(intent, noted, environment).catch((error: unknown) => {
       failure = error;
-      return completePatiently(replacement, environment, guard.assertIdle);
+      return completePatiently(intent, noted, environment, guard.assertIdle);
     });
-    await settleSource(replacement, outcome, environment);
+    await settleSource(noted, outcome, environment);
     await journal.done(intent);
-    if (outcome === 'untouched') throw failure;
+    if (outcome !== 'finished') throw failure;
   });
 }
+
+/** How a replacement ended; `foreign`: somebody else put something in the volume's place. */
+type Outcome = 'finished' | 'untouched' | 'foreign';
 
 /**
  * Goes on with a replacement that an earlier run began.
  *
- * @returns whether the volume is now what it was to become, or still what it was; then the intent can be closed.
+ * @param intent the open intent, which knows what was made.
+ * @returns whether the volume is now what it was to become, still what it was, or something else; then the intent can be
+ * closed.
  * @throws InUseError, IncompleteViewError when what is half made must not be touched; IntegrityError when the source is gone.
  */
 export async function resumeReplacement(
+  intent: number,
   replacement: Replacement,
   assertIdle: () => Promise<void>,
   environment: Environment,
-): Promise<'finished' | 'untouched'> {
+): Promise<Outcome> {
   const { connection, poolName, paths, signal } = environment;
   return withGate(paths.gate, 'exclusive', { signal }, async () => {
     await refreshPool(connection, poolName);
-    const outcome = await complete(replacement, environment, assertIdle);
+    const outcome = await complete(intent, replacement, environment, assertIdle);
     await settleSource(replacement, outcome, environment);
     return outcome;
   });
 }
 
-async function replaceNow(replacement: Replacement, environment: Environment): Promise<'finished'> {
+async function replaceNow(intent: number, replacement: Replacement, environment: Environment): Promise<'finished'> {
   await deleteVolume(environment.connection, environment.poolName, replacement.volumeName);
-  await make(replacement, environment);
+  await make(intent, replacement, environment);
   return 'finished';
 }
 
 /** Goes on after a failure, such as a restart of libvirtd. */
 async function completePatiently(
+  intent: number,
   replacement: Replacement,
   environment: Environment,
   assertIdle: () => Promise<void>,
-): Promise<'finished' | 'untouched'> {
+): Promise<Outcome> {
   const { sleep, random } = defaultPatience({ retries: RETRIES });
   for (let attempt = 0; ; attempt += 1) {
     try {
       await refreshPool(environment.connection, environment.poolName);
-      return await complete(replacement, environment, assertIdle);
+      return await complete(intent, replacement, environment, assertIdle);
     } catch (error) {
       if (!isConnectionLost(error) || attempt >= RETRIES) throw error;
       await sleep(backoffMs(attempt, random), AbortSignal.timeout(60_000));
@@ -102,49 +112,83 @@ async function completePatiently(
 
 /** Looks at what is there, and makes what is missing. */
 async function complete(
+  intent: number,
   replacement: Replacement,
   environment: Environment,
   assertIdle: () => Promise<void>,
-): Promise<'finished' | 'untouched'> {
+): Promise<Outcome> {
   const { connection, poolName } = environment;
   const source = await sourceOf(replacement, environment);
-  const left = await lookAt(replacement.volumeName, environment);
-  const next = resumption(left, replacement, source.path);
+  const { left, file } = await lookAt(intent, replacement, environment);
+  const next = resumption(left, file, replacement, source.path);
   if (next !== 'redo') return next;
   if (left !== 'missing') {
     await assertIdle();
     await deleteVolume(connection, poolName, replacement.volumeName);
   }
-  await make(replacement, environment);
+  await make(intent, replacement, environment);
   return 'finished';
 }
 
+/** What lies under the name of the volume, and whose it is. */
 async function lookAt(
-  name: string,
-  { connection, poolName: pool }: Environment,
-): Promise<Parameters<typeof resumption>[0]> {
+  intent: number,
+  { volumeName: name, before }: Replacement,
+  environment: Environment,
+): Promise<{ readonly left: LeftVolume; readonly file: LeftFile }> {
+  const { connection, poolName: pool, journal } = environment;
+  const volume = await findVolume(environment, name);
+  if (volume === undefined) return { left: 'missing', file: 'untold' };
+  const identity = fileIdentity(volume);
+  const made = journal.openIntents().find(({ id }) => id === intent)?.notes['made'];
+  const file = identity === undefined || before === undefined ? 'untold' : whose(identity, before, made);
   try {
-    if ((await findVolume({ connection, poolName: pool }, name)) === undefined) return 'missing';
     const { header, isEmpty } = await readQcow2(connection, { pool, name });
-    return { backingFile: header.backingFile?.text, virtualSizeBytes: header.virtualSizeBytes, isEmpty };
+    return {
+      left: { backingFile: header.backingFile?.text, virtualSizeBytes: header.virtualSizeBytes, isEmpty },
+      file,
+    };
   } catch (error) {
-    if (error instanceof IntegrityError) return 'no image';
-    throw error;
+    if (!(error instanceof IntegrityError)) throw error;
+    const { lengthBytes = COPY_HEAD_BYTES } = volume;
+    if (lengthBytes === 0n) return { left: 'blank', file };
+    const headBytes = lengthBytes < COPY_HEAD_BYTES ? lengthBytes : COPY_HEAD_BYTES;
+    if (!(await isZero(environment, name, headBytes))) return { left: 'no image', file };
+    return { left: (await isZero(environment, name)) ? 'blank' : 'headless', file };
   }
 }
 
+function whose(identity: string, before: string, made: string | undefined): LeftFile {
+  if (identity === before) return 'before';
+  return identity === made ? 'made' : 'other';
+}
+
+/** Whether a volume, or as much of its beginning, is nothing but zeros. */
+async function isZero({ connection, poolName }: Environment, name: string, length?: bigint): Promise<boolean> {
+  const range = length === undefined ? {} : { offset: 0n, length };
+  for await (const chunk of downloadVolume(connection, poolName, name, range))
+    if (chunk.some((byte) => byte !== 0)) return false;
+  return true;
+}
+
 /** Makes the volume, of which there must be none. */
-async function make(replacement: Replacement, environment: Environment): Promise<void> {
+async function make(intent: number, replacement: Replacement, environment: Environment): Promise<void> {
   const { volumeName: name, sourceName, content, virtualSizeBytes, permissions } = replacement;
-  const { connection, poolName: pool } = environment;
+  const { connection, poolName: pool, journal } = environment;
+  // From now on the file is known as the one that this run made.
+  const onCreated = async (made: Volume): Promise<void> => {
+    const identity = fileIdentity(made);
+    if (identity !== undefined) await journal.note(intent, { made: identity }, true);
+  };
   if (content === 'copy') {
-    await copyVolume({ connection, pool, sourceName, targetName: name, permissions });
+    await copyVolume({ connection, pool, sourceName, targetName: name, permissions, onCreated });
     return;
   }
   const { path } = await sourceOf(replacement, environment);
   const description = { name, capacityBytes: virtualSizeBytes, allocationBytes: 0n, format: 'qcow2', compat: '1.1' };
   const backing = { path, format: 'qcow2' };
   const made = await createVolume(connection, pool, volumeXml({ ...description, permissions, backing }));
+  await onCreated(made);
   await makeDurable(made.path);
 }
 
@@ -156,16 +200,19 @@ async function sourceOf({ volumeName, sourceName }: Replacement, environment: En
   });
 }
 
-/** A copy that was made only for this becomes what it was made for, or is of no more use. */
+/**
+ * A copy that was made only for this becomes what it was made for, or is of no more use. Where somebody put something else in
+ * the volume's place, it may be the last of the content, and stays as a snapshot.
+ */
 async function settleSource(
   { sourceName, content }: Replacement,
-  outcome: 'finished' | 'untouched',
+  outcome: Outcome,
   environment: Environment,
 ): Promise<void> {
   const { records } = await readRecords(environment.paths.records);
   const record = records.get(sourceName);
   if (record?.status !== 'importing') return;
-  const isSnapshot = content === 'overlay' && outcome === 'finished';
+  const isSnapshot = (content === 'overlay' && outcome === 'finished') || outcome === 'foreign';
   const reason = content === 'copy' ? 'it was a temporary copy' : 'it was interrupted';
   await putRecord(environment, record, {
     ...record,

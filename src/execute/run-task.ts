@@ -3,7 +3,7 @@ import type { Identity } from '../core/identity.ts';
 import type { Clock } from '../core/ports.ts';
 import type { Task, TaskKind } from '../core/task.ts';
 import { IntegrityError, PoolkeeperError } from '../errors.ts';
-import { readHostMoment, readProcessStart } from '../state/host-moment.ts';
+import { readHostMoment, readPidNamespace, readProcessStart } from '../state/host-moment.ts';
 import { writeTask } from '../state/tasks.ts';
 
 /** What is going to be done. */
@@ -69,7 +69,7 @@ class TaskLog {
     if (processStart === undefined) throw new IntegrityError('the kernel does not tell when this process started');
     const id = randomBytes(4).toString('hex');
     const subject = { id, kind, volumeName, identity, totalBytes };
-    const process = { pid: desk.pid, processStart, bootId };
+    const process = { pid: desk.pid, processStart, pidNamespace: readPidNamespace(), bootId };
     const state = { status: 'processing' as const, createdAt: now, updatedAt: now, doneBytes: 0n, message: undefined };
     const log = new TaskLog(desk, { ...subject, ...process, ...state });
     await log.#lastWrite;

@@ -1,5 +1,6 @@
 import { identityText } from '../core/identity.ts';
 import { inParallel } from '../core/in-parallel.ts';
+import { isLocalImage } from '../core/local-image.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { saysNoVolume, type SyncStep } from '../core/sync-plan.ts';
 import type { WantedImage } from '../core/selection.ts';
@@ -114,7 +115,7 @@ async function enlist(
   { identity, item, volumeName }: Step<'enlist'>,
   { environment, records }: SyncRun,
 ): Promise<void> {
-  const provenance = unknownOrigin('uvtool');
+  const provenance = unknownOrigin(isLocalImage(identity) ? 'unknown' : 'uvtool');
   await putRecord(environment, records.get(volumeName), {
     volumeName,
     identity,

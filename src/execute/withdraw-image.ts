@@ -12,11 +12,13 @@ export interface Withdrawal {
   readonly item?: ImageRecord['tags'];
   /** What it is kept as, if it is held on to all the same. */
   readonly keptAs?: 'active' | 'deactivated' | undefined;
+  /** A person named it to be deleted. */
+  readonly isNamed?: true;
 }
 
 /** Stops offering an image. Crash order: the metadata file goes first, so what waits for deletion is never offered. */
 export async function withdrawImage(withdrawal: Withdrawal, environment: Environment): Promise<void> {
-  const { identity, volumeName, record, item = {}, keptAs } = withdrawal;
+  const { identity, volumeName, record, item = {}, keptAs, isNamed } = withdrawal;
   const intent = await environment.journal.begin({ kind: 'retire', identity });
   await removeMetadataFile(environment.paths.metadata, identity);
   const { provenance, tags } = record ?? { provenance: unknownOrigin('unknown'), tags: item };
@@ -26,6 +28,7 @@ export async function withdrawImage(withdrawal: Withdrawal, environment: Environ
     status: keptAs ?? statusWithdrawn(record),
     provenance,
     tags,
+    isNamed,
   });
   await environment.journal.done(intent);
 }

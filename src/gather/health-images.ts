@@ -8,17 +8,19 @@ import { openLocalImage } from '../image-format/local-file.ts';
 import { readQcow2Header } from '../image-format/qcow2.ts';
 import type { PoolPatient } from './health.ts';
 import { type PoolView, volumeNameIn } from './pool-view.ts';
+import { UNCLAIMED } from './sweep-candidates.ts';
 
 /** What is enough of an image to find out how long its header is. */
 const HEAD_BYTES = 512;
 
 /** Whether the pool and what is written down about it say the same. */
 export function checkImages({ sight: { view }, paths }: PoolPatient): readonly Finding[] {
-  const { metadata, managed, records, damaged, unknown, undecodable } = view;
+  const { metadata, managed, records, damaged, unknown, unclaimed, undecodable } = view;
   const nameOf = volumeNameIn(view.pool);
   const spurious = [...metadata.values()].filter(({ identity }) => !managed.has(nameOf(identity)));
   const unwritten = [...managed].filter(
-    ([name, { identity }]) => !metadata.has(identityText(identity)) && saysNoVolume(records.get(name)),
+    ([name, { identity }]) =>
+      !metadata.has(identityText(identity)) && saysNoVolume(records.get(name)) && !unclaimed.has(name),
   );
   const findings = [
     ...spurious.map(({ identity }) =>
@@ -33,6 +35,7 @@ export function checkImages({ sight: { view }, paths }: PoolPatient): readonly F
         `'poolkeeper sync' checks and offers it if its source has it, 'poolkeeper why' shows what needs it`,
       ),
     ),
+    ...unclaimedImages(view).map(({ message, hint }) => warning(message, hint)),
     ...damaged.map(({ error }) => problem(error.message, `'poolkeeper sync' sets it aside and keeps the image`)),
     ...[...unknown].map(([image, reason]) => problem(`image ${image} is left as it is: ${reason}`)),
     ...undecodable.map((name) =>
@@ -48,6 +51,17 @@ export function checkImages({ sight: { view }, paths }: PoolPatient): readonly F
   );
 }
 
+/** The volumes that stay because nobody knows whose they are, each with what can be done about it. */
+export function unclaimedImages({ unclaimed, managed }: Pick<PoolView, 'unclaimed' | 'managed'>) {
+  return [...unclaimed].flatMap(([volumeName, why]) => {
+    const identity = managed.get(volumeName)?.identity;
+    if (identity === undefined) return [];
+    const message = `image ${identityText(identity)} is kept: ${UNCLAIMED[why]}`;
+    const hint = `'poolkeeper enable ${volumeName}' takes it in, 'poolkeeper delete ${volumeName}' deletes it`;
+    return [{ volumeName, message, hint }];
+  });
+}
+
 /** Images whose record says that they are whole, and whose volume is not there. */
 function lost({ records, managed }: PoolView): readonly string[] {
   return [...records.values()]
@@ -55,15 +69,21 @@ function lost({ records, managed }: PoolView): readonly string[] {
     .map(({ identity }) => identityText(identity));
 }
 
-/** Whether poolkeeper sees everything that may need an image. */
+/**
+ * Whether poolkeeper sees everything that may need an image. Domains of users and of other drivers that cannot be read hold
+ * nothing back, but somebody has to know.
+ */
 export function checkView({ sight }: PoolPatient): readonly Finding[] {
+  const unread = sight.gathered.unread.map(({ what, cause, remedy }) =>
+    warning(`cannot see ${what}: ${cause}; what it may need is not known, and not kept for it`, remedy),
+  );
   const unseen = sight.gathered.graph.blindSpots.filter((spot) => !isHindrance(spot));
   const findings = unseen.map(({ what, cause, remedy, concerns }) =>
     concerns === 'everything'
       ? problem(`cannot see ${what}: ${cause}; until then nothing is deleted`, remedy)
       : warning(`cannot see ${what}: ${cause}; what it may need is kept`, remedy),
   );
-  return orOk(findings, 'everything that may need an image can be seen');
+  return orOk([...findings, ...unread], 'everything that may need an image can be seen');
 }
 
 /** Whether every overlay says what its base is: QEMU guesses otherwise, which lets a guest choose what it reads. */

@@ -1,4 +1,5 @@
 import { compareIdentities, type Identity, identityText } from '../core/identity.ts';
+import { isLocalImage } from '../core/local-image.ts';
 import { type ImageRecord, isPinned } from '../core/record.ts';
 import type { StockedImage } from '../core/retention.ts';
 import { type PoolSight, volumesInUse } from './judge-pool.ts';
@@ -21,13 +22,16 @@ export function stockOf(sight: PoolSight, now: number, isGone: IsGone): readonly
     return [
       {
         ...bookkeepingOf(record, now),
+        isOwn: isLocalImage(identity),
+        isUnclaimed: view.unclaimed.has(volume.name),
         volumeName: volume.name,
         identity,
+        source: sourceOf(identity, record),
         sizeBytes: volume.allocationBytes,
         isOffered: view.metadata.has(identityText(identity)),
         isInUse: inUse.has(volume.name),
         neededBy: inUse.get(volume.name),
-        isGone: isGone(identity, record?.provenance.source),
+        isGone: isGone(identity, sourceOf(identity, record)),
         modifiedAtMs: volume.modifiedAtMs,
       },
     ];
@@ -35,13 +39,16 @@ export function stockOf(sight: PoolSight, now: number, isGone: IsGone): readonly
   return stock.toSorted((a, b) => compareIdentities(a.identity, b.identity));
 }
 
-type Bookkeeping = 'source' | 'status' | 'isLocked' | 'keptAs' | 'lastNeededAt' | 'statusSince';
+/** The source that an image came from. What a person brought is nobody's, wherever the person had it from. */
+export function sourceOf(identity: Identity, record: ImageRecord | undefined): string | undefined {
+  return isLocalImage(identity) ? undefined : record?.provenance.source;
+}
+
+type Bookkeeping = 'status' | 'isLocked' | 'keptAs' | 'lastNeededAt' | 'statusSince';
 
 function bookkeepingOf(record: ImageRecord | undefined, now: number): Pick<StockedImage, Bookkeeping> {
   const { lastNeededAt, statusSince } = record?.times ?? { lastNeededAt: now, statusSince: now };
-  const { status, provenance } = record ?? {};
-  const source = provenance?.source;
-  return { source, status, isLocked: isPinned(record, now), keptAs: keptAs(record), lastNeededAt, statusSince };
+  return { status: record?.status, isLocked: isPinned(record, now), keptAs: keptAs(record), lastNeededAt, statusSince };
 }
 
 function keptAs(record: ImageRecord | undefined): StockedImage['keptAs'] {

@@ -58,6 +58,12 @@ function neededAt(volumeName: string, view: PoolView, firstSeenAt: number): numb
   return times === undefined ? firstSeenAt : Math.max(times.lastNeededAt, times.statusSince);
 }
 
+/** Why a volume of which nothing is written down is nobody's garbage. */
+export const UNCLAIMED: Readonly<Record<'own' | 'unlisted', string>> = {
+  own: 'its name says that a person made it, and nothing is written down about it',
+  unlisted: 'no source that is known here ever listed its product, and nothing is written down about it',
+};
+
 /** Why a managed volume stays even if nothing needs it; `undefined` when it is garbage as far as its pool is concerned. */
 export function causeToStay(
   { volume, identity }: ManagedVolume,
@@ -69,6 +75,10 @@ export function causeToStay(
   if (unknown !== undefined) return unknown;
   const record = view.records.get(volume.name);
   const lasting = isRetired === 'even lasting' ? undefined : lastingRole(record);
+  const unclaimed = isRetired === false ? view.unclaimed.get(volume.name) : undefined;
+  if (unclaimed !== undefined) return `image ${key} is kept: ${UNCLAIMED[unclaimed]}`;
+  if (isRetired === false && view.rewritten.has(volume.name))
+    return `image ${key} is kept: its content changed since it was found wrong`;
   const role = lasting ?? (isRetired === false ? roleOf(record, view.metadata.has(key)) : undefined);
   return role === undefined ? undefined : `image ${key} is ${role}`;
 }

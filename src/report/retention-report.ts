@@ -17,6 +17,8 @@ export const RETAINED: Readonly<Record<RetainReason, string>> = {
   gone: 'its product left the source or the filters, which alone is no reason to drop it',
   persistent: 'it is persistent',
   snapshot: 'it is a snapshot of a persistent image',
+  own: 'a person brought it in, and no policy is about such images',
+  unclaimed: 'nothing is written down about it, and no source that is known here listed it',
 };
 
 const SELECTED: Readonly<Record<CandidateReason, string>> = {

@@ -1,5 +1,6 @@
 import { formatBytes } from '../core/byte-size.ts';
 import { identityText } from '../core/identity.ts';
+import { isLocalImage } from '../core/local-image.ts';
 import type { SyncStep } from '../core/sync-plan.ts';
 import type { Fields, Reporter } from './reporter.ts';
 
@@ -52,7 +53,7 @@ export function stepText(step: SyncStep): string {
     case 'adopt':
       return `check the volume of ${image} and offer it`;
     case 'enlist':
-      return `enlist ${image}, which uvtool brought`;
+      return `enlist ${image}, which ${whoBrought(step)}`;
     case 'retire':
       return step.retained ? `withdraw ${image} from the offer and retain it` : `withdraw ${image} from the offer`;
     case 'forget':
@@ -74,7 +75,7 @@ function doneText(step: SyncStep): string {
     case 'adopt':
       return `checked and offered ${image}`;
     case 'enlist':
-      return `enlisted ${image}, which uvtool brought`;
+      return `enlisted ${image}, which ${whoBrought(step)}`;
     case 'retire':
       return step.retained ? `withdrew ${image} from the offer; it is retained` : `withdrew ${image} from the offer`;
     case 'forget':
@@ -84,6 +85,10 @@ function doneText(step: SyncStep): string {
     case 'skip':
       return `skipped ${image}: ${step.reason}`;
   }
+}
+
+function whoBrought({ identity }: Extract<SyncStep, { readonly action: 'enlist' }>): string {
+  return isLocalImage(identity) ? 'had no record' : 'uvtool brought';
 }
 
 /** Names the item where it is not the usual one, as only a filter or a preference leads to another. */

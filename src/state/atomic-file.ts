@@ -59,8 +59,8 @@ export async function removeFileDurably(path: string): Promise<void> {
  * temporary file of a living writer would be taken too.
  */
 export async function removeTemporaryFiles(dir: string): Promise<void> {
-  for (const { name } of await listDirectory(dir)) {
-    if (TEMPORARY_NAME.test(name)) await removeFileDurably(join(dir, name));
+  for (const entry of await listDirectory(dir)) {
+    if (!entry.isDirectory() && TEMPORARY_NAME.test(entry.name)) await removeFileDurably(join(dir, entry.name));
   }
 }
 

@@ -11,6 +11,7 @@ import {
   integerField,
   objectField,
   optionalObjectField,
+  optionalStringField,
   parseJsonObject,
   stringField,
   type JsonObject,
@@ -135,12 +136,17 @@ function decodeReplacement(object: JsonObject): Replacement {
     sourceName: stringField(object, 'sourceName'),
     content,
     virtualSizeBytes: bytesField(object, 'virtualSizeBytes'),
+    ...before(optionalStringField(object, 'before')),
     permissions: permissions && {
       mode: stringField(permissions, 'mode'),
       owner: integerField(permissions, 'owner'),
       group: integerField(permissions, 'group'),
     },
   };
+}
+
+function before(identity: string | undefined): Pick<Replacement, 'before'> {
+  return identity === undefined ? {} : { before: identity };
 }
 
 function checksum(bytes: Uint8Array): string {

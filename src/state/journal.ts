@@ -76,12 +76,16 @@ export class Journal {
     });
   }
 
-  /** Adds facts to an open intent; a later fact replaces an earlier one of the same name. */
-  async note(id: number, data: JournalNotes): Promise<void> {
+  /**
+   * Adds facts to an open intent; a later fact replaces an earlier one of the same name.
+   *
+   * @param isSynced whether the note is to be durable. A lost note on progress only costs a fresh download, and a sync per
+   * note would cost time in every run.
+   */
+  async note(id: number, data: JournalNotes, isSynced = false): Promise<void> {
     await this.#inTurn(async () => {
       const known = this.#lookUp(id);
-      // Not synced: a lost note costs a fresh download, a sync per note would cost time in every run.
-      await this.#append({ type: 'note', id, data }, false);
+      await this.#append({ type: 'note', id, data }, isSynced);
       this.#open.set(id, { ...known, notes: { ...known.notes, ...data } });
     });
   }

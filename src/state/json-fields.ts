@@ -46,6 +46,17 @@ export function booleanField(object: JsonObject, name: string): boolean {
   return typeof value === 'boolean' ? value : refuse(object, name, 'a truth value');
 }
 
+/** True or false; `undefined` when there is no such field. */
+export function optionalBooleanField(object: JsonObject, name: string): boolean | undefined {
+  return Object.hasOwn(object.fields, name) ? booleanField(object, name) : undefined;
+}
+
+/** Any whole number, exact. */
+export function numberField(object: JsonObject, name: string): number {
+  const value = field(object, name);
+  return typeof value === 'number' && Number.isSafeInteger(value) ? value : refuse(object, name, 'a whole number');
+}
+
 /** A whole number from 0 up, exact. */
 export function integerField(object: JsonObject, name: string): number {
   const value = field(object, name);
@@ -84,6 +95,11 @@ export function optionalObjectField(object: JsonObject, name: string): JsonObjec
 export function stringListField(object: JsonObject, name: string): readonly string[] {
   const value = field(object, name);
   return Array.isArray(value) && value.every(isString) ? value : refuse(object, name, 'a list of strings');
+}
+
+/** A list of texts; `undefined` when there is no such field. */
+export function optionalStringListField(object: JsonObject, name: string): readonly string[] | undefined {
+  return Object.hasOwn(object.fields, name) ? stringListField(object, name) : undefined;
 }
 
 /** A list of objects. */

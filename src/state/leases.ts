@@ -2,7 +2,15 @@ import { join } from 'node:path';
 import { type HostMoment, type Lease, leaseState, LONGEST_LEASE_MS } from '../core/lease.ts';
 import { FailureError, IntegrityError, PoolkeeperError } from '../errors.ts';
 import { readFileBounded, removeFileDurably, writeFileAtomic } from './atomic-file.ts';
-import { checkFormatVersion, integerField, type JsonObject, parseJsonObject, stringField } from './json-fields.ts';
+import { processState } from './host-moment.ts';
+import {
+  checkFormatVersion,
+  integerField,
+  type JsonObject,
+  optionalStringField,
+  parseJsonObject,
+  stringField,
+} from './json-fields.ts';
 import { attempt, isJsonName, readEach } from './listing.ts';
 
 const FORMAT_VERSION = 1;
@@ -52,10 +60,15 @@ export async function readLeases(dir: string): Promise<Leases> {
  */
 export async function writeLease(dir: string, lease: Lease, moment: HostMoment): Promise<void> {
   for (const other of (await readLeases(dir)).leases) {
-    if (leaseState(other, moment) !== 'live') await removeLease(dir, other.id);
+    if ((await stateOfLease(other, moment)) !== 'live') await removeLease(dir, other.id);
   }
   const text = JSON.stringify({ formatVersion: FORMAT_VERSION, ...lease }, undefined, 2);
   await writeFileAtomic(leasePath(dir, lease.id), Buffer.from(`${text}\n`), { mode: FILE_MODE });
+}
+
+/** Whether a lease still counts, by what its process and the clocks of this host say. */
+export async function stateOfLease(lease: Lease, moment: HostMoment): Promise<ReturnType<typeof leaseState>> {
+  return leaseState(lease, moment, lease.host === moment.host && (await processState(lease)) === 'gone');
 }
 
 /** Ends a lease. One that has ended already is left as it is. */
@@ -81,6 +94,7 @@ function decodeLease(object: JsonObject): Lease {
     command: stringField(object, 'command'),
     pid: integerField(object, 'pid'),
     processStart: integerField(object, 'processStart'),
+    ...noteOfNamespace(optionalStringField(object, 'pidNamespace')),
     host: stringField(object, 'host'),
     bootId: stringField(object, 'bootId'),
     createdAt: integerField(object, 'createdAt'),
@@ -90,6 +104,10 @@ function decodeLease(object: JsonObject): Lease {
   const promised = lease.expiresAt - lease.createdAt;
   if (promised > 0 && promised <= LONGEST_LEASE_MS) return lease;
   throw new IntegrityError(`${object.where} is for longer than a day, or for no time at all`);
+}
+
+function noteOfNamespace(pidNamespace: string | undefined): Pick<Lease, 'pidNamespace'> {
+  return pidNamespace === undefined ? {} : { pidNamespace };
 }
 
 /** The volume that a damaged lease names; whatever follows that name need not make sense. */

@@ -19,6 +19,7 @@ import {
   identityField,
   integerField,
   objectField,
+  optionalBooleanField,
   optionalBytesField,
   optionalDigestField,
   optionalIntegerField,
@@ -114,6 +115,8 @@ function decodeRecord(object: JsonObject): ImageRecord {
     ...decodePin(optionalObjectField(object, 'pin')),
     ...decodeTraits(optionalObjectField(object, 'traits')),
     ...decodeRetirement(optionalStringField(object, 'retiredBy')),
+    ...decodeVerdict(optionalStringField(object, 'judged')),
+    ...(optionalBooleanField(object, 'isNamed') === true && { isNamed: true }),
   };
 }
 
@@ -171,6 +174,10 @@ function decodeTraits(object: JsonObject | undefined): { readonly traits?: Image
 
 function decodeRetirement(retiredBy: string | undefined): Pick<ImageRecord, 'retiredBy'> {
   return retiredBy === undefined ? {} : { retiredBy };
+}
+
+function decodeVerdict(judged: string | undefined): Pick<ImageRecord, 'judged'> {
+  return judged === undefined ? {} : { judged };
 }
 
 function claimedTwice({ volumeName }: ImageRecord): IntegrityError {

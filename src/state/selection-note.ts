@@ -1,3 +1,4 @@
+import { isLocalImage } from '../core/local-image.ts';
 import type { Selection, RefusedItem, WantedImage } from '../core/selection.ts';
 import {
   bytesField,
@@ -13,7 +14,7 @@ import {
 } from './json-fields.ts';
 
 /** Raise it whenever the form of a note changes, or what a selection is. */
-export const SELECTION_NOTE_VERSION = 1;
+export const SELECTION_NOTE_VERSION = 2;
 
 /** What the documents of a source came down to, with what tells that they are still the same. */
 export interface SelectionNote {
@@ -21,6 +22,8 @@ export interface SelectionNote {
   readonly documents: readonly NotedDocument[];
   readonly warnings: readonly string[];
   readonly selection: Selection;
+  /** The names of all products, before filters. */
+  readonly listed: readonly string[];
 }
 
 /** What a server sent along with a document. */
@@ -57,6 +60,7 @@ export function decodeSelectionNote(note: JsonObject): SelectionNote {
       wanted: objectListField(note, 'wanted').map(decodeWanted),
       refused: objectListField(note, 'refused').map(decodeRefused),
     },
+    listed: stringListField(note, 'listed'),
   };
 }
 
@@ -92,5 +96,6 @@ function decodeWanted(image: JsonObject): WantedImage {
 }
 
 function decodeRefused(item: JsonObject): RefusedItem {
-  return { identity: identityField(item, 'identity'), reason: stringField(item, 'reason') };
+  const refused = { identity: identityField(item, 'identity'), reason: stringField(item, 'reason') };
+  return isLocalImage(refused.identity) ? { ...refused, isReserved: true } : refused;
 }

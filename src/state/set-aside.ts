@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { copyFile, lstat, mkdir, mkdtemp, rename } from 'node:fs/promises';
+import { copyFile, lstat, mkdir, mkdtemp, readlink, rename, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FailureError, IntegrityError } from '../errors.ts';
 import { removeFileDurably, syncPath } from './atomic-file.ts';
@@ -57,8 +57,17 @@ async function move(from: string, to: string): Promise<void> {
   }
 }
 
+/** Two mounts of one file system are as good as two file systems, and a service has mounts of its own. */
 async function moveAcrossFileSystems(from: string, to: string): Promise<void> {
-  if (!(await lstat(from)).isFile()) {
+  const status = await lstat(from);
+  if (status.isSymbolicLink()) {
+    // The link itself, whatever it leads to.
+    await symlink(await readlink(from), to);
+    await syncPath(dirname(to));
+    await removeFileDurably(from);
+    return;
+  }
+  if (!status.isFile()) {
     throw new FailureError(
       `cannot set '${from}' aside: it is not a regular file and '${to}' is on another file system`,
       {

@@ -6,6 +6,7 @@ import {
   checkFormatVersion,
   integerField,
   objectField,
+  optionalStringListField,
   parseJsonObject,
   stringField,
   stringListField,
@@ -24,8 +25,10 @@ export interface SourceMemory {
   readonly url: string;
   /** By address. */
   readonly documents: Readonly<Record<string, AcceptedDocument>>;
-  /** Names of all products that were offered. */
+  /** Names of all products that were offered and that the filters selected. */
   readonly products: readonly string[];
+  /** Names of all products that its documents ever listed, before filters. */
+  readonly listed: readonly string[];
   readonly acceptedAtMs: number;
 }
 
@@ -72,10 +75,13 @@ function memoryPath(dir: string, url: string): string {
 
 function decodeMemory(object: JsonObject): SourceMemory {
   checkFormatVersion(object, FORMAT_VERSION);
+  const products = stringListField(object, 'products');
   return {
     url: stringField(object, 'url'),
     documents: decodeDocuments(objectField(object, 'documents')),
-    products: stringListField(object, 'products'),
+    products,
+    // Version 0.1 wrote down no more than what the filters had selected.
+    listed: optionalStringListField(object, 'listed') ?? products,
     acceptedAtMs: integerField(object, 'acceptedAtMs'),
   };
 }

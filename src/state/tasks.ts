@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { abandoned, isOver, type Task, TASK_HISTORY_MS, TASK_KINDS, TASK_STATUSES } from '../core/task.ts';
 import { IntegrityError } from '../errors.ts';
 import { readFileBounded, removeFileDurably, writeFileAtomic } from './atomic-file.ts';
-import { readHostMoment, readProcessStart } from './host-moment.ts';
+import { processState, readPidNamespace } from './host-moment.ts';
 import {
   bytesField,
   checkFormatVersion,
@@ -16,12 +16,13 @@ import {
   parseJsonObject,
   stringField,
 } from './json-fields.ts';
-import { isJsonName, listDirectory, readEach, type UnreadableFile } from './listing.ts';
+import { attempt, isJsonName, listDirectory, readEach, type UnreadableFile } from './listing.ts';
 
 const FORMAT_VERSION = 1;
 const MAX_BYTES = 64 * 1024;
 const FILE_MODE = 0o640;
 const SUFFIX = '.json';
+const TASK_NAME = /^[0-9a-f]{8}\.json$/;
 
 /** Every task of a pool, the newest first. */
 export interface Tasks {
@@ -32,13 +33,12 @@ export interface Tasks {
 /**
  * Reads every task in a directory; one that is not there has none. A task whose process is gone reads as a failure.
  *
- * @throws FailureError when the directory cannot be listed, or the kernel does not tell which boot this is.
+ * @throws FailureError when the directory cannot be listed.
  */
 export async function readTasks(dir: string): Promise<Tasks> {
-  const { bootId } = await readHostMoment(0);
   const { found, unreadable } = await readEach(dir, isJsonName, readTask);
   const tasks: Task[] = [];
-  for (const task of found) tasks.push(await asItStands(task, bootId));
+  for (const task of found) tasks.push(await asItStands(task));
   return { tasks: tasks.toSorted((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1)), unreadable };
 }
 
@@ -50,19 +50,25 @@ export async function writeTask(dir: string, task: Task): Promise<void> {
   await writeFileAtomic(join(dir, task.id + SUFFIX), Buffer.from(`${text}\n`), { mode: FILE_MODE });
 }
 
-/** Forgets tasks of which nothing was written for so long that they are history. Only for the holder of the pool's lock. */
+/**
+ * Forgets tasks of which nothing was written for so long that they are history. What is no task is left alone, and a task that
+ * cannot be removed stays: it must not keep anybody from working. Only for the holder of the pool's lock.
+ */
 export async function pruneTasks(dir: string, now: number): Promise<void> {
-  for (const { name } of await listDirectory(dir)) {
-    const path = join(dir, name);
+  for (const entry of await listDirectory(dir)) {
+    if (!entry.isFile() || !TASK_NAME.test(entry.name)) continue;
+    const path = join(dir, entry.name);
     const status = await stat(path).catch(() => undefined);
-    if (status !== undefined && now - status.mtimeMs > TASK_HISTORY_MS) await removeFileDurably(path);
+    if (status === undefined || now - status.mtimeMs <= TASK_HISTORY_MS) continue;
+    await attempt(() => removeFileDurably(path));
   }
 }
 
-async function asItStands(task: Task, bootId: string): Promise<Task> {
+/** What cannot be told counts as under way. */
+async function asItStands(task: Task): Promise<Task> {
   if (isOver(task)) return task;
-  const isAlive = task.bootId === bootId && (await readProcessStart(task.pid)) === task.processStart;
-  return isAlive ? task : abandoned(task);
+  const { pidNamespace = readPidNamespace() } = task;
+  return (await processState({ ...task, pidNamespace })) === 'gone' ? abandoned(task) : task;
 }
 
 async function readTask(path: string, name: string): Promise<Task | undefined> {
@@ -88,8 +94,13 @@ function decodeTask(object: JsonObject): Task {
     message: optionalStringField(object, 'message'),
     pid: integerField(object, 'pid'),
     processStart: integerField(object, 'processStart'),
+    ...noteOfNamespace(optionalStringField(object, 'pidNamespace')),
     bootId: stringField(object, 'bootId'),
   };
+}
+
+function noteOfNamespace(pidNamespace: string | undefined): Pick<Task, 'pidNamespace'> {
+  return pidNamespace === undefined ? {} : { pidNamespace };
 }
 
 function oneOf<T extends string>(object: JsonObject, name: string, known: readonly T[]): T {

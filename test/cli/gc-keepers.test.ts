@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { gcCommand } from '../../src/commands/gc.ts';
 import { encodeMetadataName, type Identity, identityText } from '../../src/core/identity.ts';
 import type { ImageRecord } from '../../src/core/record.ts';
+import { IncompleteViewError } from '../../src/errors.ts';
 import { readHostMoment } from '../../src/state/host-moment.ts';
 import { writeLease } from '../../src/state/leases.ts';
 import { writeMetadataFile } from '../../src/state/metadata-files.ts';
@@ -12,6 +13,8 @@ import { writeRecord } from '../../src/state/records.ts';
 import { writeSourceMemory } from '../../src/state/source-memory.ts';
 import { inProcess } from '../support/in-process.ts';
 import { jsonLines } from '../support/json-lines.ts';
+import { liveSince } from '../support/lived.ts';
+import { rejection } from '../support/rejection.ts';
 import { fileDisk, openStages, type Stage } from '../support/scenario.ts';
 import { World } from '../support/world.ts';
 
@@ -198,7 +201,14 @@ describe('gc --dry-run on a pool with every kind of keeper', () => {
       Buffer.concat([Buffer.from('QFI\xfb\0\0\0\x02', 'latin1'), Buffer.alloc(600)]),
     );
     await utimes(join(world.poolPath, nameOf('broken')), LONG_AGO / 1000, LONG_AGO / 1000);
-    await writeSourceMemory(paths.sources, { url: SOURCE, documents: {}, products: ['other'], acceptedAtMs: 0 });
+    await writeSourceMemory(paths.sources, {
+      url: SOURCE,
+      documents: {},
+      products: ['other'],
+      listed: ['other', 'new'],
+      acceptedAtMs: 0,
+    });
+    await liveSince(join(world.root, 'state'), LONG_AGO - 90 * DAY, NOW);
     const { host, bootId, uptime } = await readHostMoment(NOW);
     const process = { pid: 1, processStart: 1, host, bootId };
     const span = { createdAt: NOW, expiresAt: NOW + HOUR, createdAtUptime: uptime };
@@ -215,7 +225,9 @@ describe('gc --dry-run on a pool with every kind of keeper', () => {
     const holder = await open(join(world.poolPath, nameOf('open')));
     try {
       // The holder is this very process, which does not count as poolkeeper for once.
-      await gcCommand({ ...context, pid: 1 }).handler({ ...options, ...own, _: [], $0: '' });
+      const run = async () => gcCommand({ ...context, pid: 1 }).handler({ ...options, ...own, _: [], $0: '' });
+      // The real run would say that the broken image keeps it from deleting what that may stand on.
+      expect(await rejection(run())).to.be.instanceOf(IncompleteViewError);
     } finally {
       await holder.close();
     }

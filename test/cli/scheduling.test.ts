@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { EXIT } from '../../src/errors.ts';
 import { runProgram } from '../support/world.ts';
 
 const PACKAGING = new URL('../../../packaging/', import.meta.url);
@@ -59,12 +60,18 @@ describe('scheduling', () => {
     expect(timer).to.match(/^RandomizedDelaySec=\S+$/m);
   });
 
+  it('takes no run for a failure that another run or a stop made needless', async () => {
+    const service = await readFile(new URL(SERVICE, PACKAGING), 'utf8');
+    const [, statuses] = /^SuccessExitStatus=(.*)$/m.exec(service) ?? [];
+    expect(statuses?.split(' ').map(Number)).to.have.members([EXIT.locked, EXIT.terminated]);
+  });
+
   it('starts commands that the program has, by systemd and by cron', async () => {
     const service = await readFile(new URL(SERVICE, PACKAGING), 'utf8');
     const cron = await readFile(new URL('poolkeeper.cron', PACKAGING), 'utf8');
     const commands = [
       /^ExecStart=\/usr\/bin\/poolkeeper (.*)$/m.exec(service),
-      /^(?:[\d*]+ ){5}root .*\bpoolkeeper (.*)$/m.exec(cron),
+      /^(?:[\d*]+ ){5}root .*\bpoolkeeper (\w+ --\w+) /m.exec(cron),
     ].map((found) => found?.[1]);
     expect(commands).to.deep.equal(['sync --quiet', 'sync --quiet']);
     const { stdout } = await runProgram(['sync', '--help'], root);

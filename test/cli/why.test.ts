@@ -1,7 +1,8 @@
-import { symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { encodeMetadataName } from '../../src/core/identity.ts';
+import { writeSourceMemory } from '../../src/state/source-memory.ts';
 import { jsonLines } from '../support/json-lines.ts';
 import { createQcow2, type DomainDescription, domainXml } from '../support/qemu.ts';
 import { productName } from '../support/stream-builder.ts';
@@ -169,6 +170,12 @@ describe('why', () => {
 
   it('says when an image that nothing needs becomes eligible, and when it goes', async () => {
     const path = join(world.libvirtd.root, 'second', STRAY);
+    expect((await why('com.example:stray 1', '--grace', '0')).stdout).to.include('no source that is known here');
+    const uuid = (await world.libvirtd.virsh('pool-uuid', 'second')).trim();
+    const sources = join(world.root, 'state/pools', uuid, 'sources');
+    await mkdir(sources, { recursive: true });
+    const listed = ['com.example:stray'];
+    await writeSourceMemory(sources, { url: 'https://a.test/', documents: {}, products: [], listed, acceptedAtMs: 0 });
     const changedAt = new Date(Math.floor(Date.now() / 1000) * 1000 - HOUR_MS);
     await utimes(path, changedAt, changedAt);
     const waiting = jsonLines((await why('com.example:stray 1', '--grace', '0', '--json')).stdout);

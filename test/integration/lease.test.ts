@@ -7,7 +7,7 @@ import { executeSweep } from '../../src/execute/sweep.ts';
 import { judgePool } from '../../src/gather/judge-pool.ts';
 import { lookupVolume } from '../../src/libvirt/volume.ts';
 import { withHeldImage } from '../../src/execute/hold-image.ts';
-import { readHostMoment } from '../../src/state/host-moment.ts';
+import { readHostMoment, readPidNamespace } from '../../src/state/host-moment.ts';
 import { leasePath } from '../../src/state/leases.ts';
 import { stateOf, until } from '../support/aftermath.ts';
 import { inProcess } from '../support/in-process.ts';
@@ -51,6 +51,7 @@ describe('a lease', () => {
       command: 'virt-install …',
       pid: 123,
       processStart: 1,
+      pidNamespace: readPidNamespace(),
       host: moment.host,
       bootId: moment.bootId,
       createdAt: moment.now,
@@ -125,7 +126,9 @@ describe('a lease', () => {
     );
     const [name = ''] = await readdir(leases);
     const left = JSON.parse(await readFile(join(leases, name), 'utf8')) as Lease;
-    await writeFile(join(leases, name), JSON.stringify({ ...left, bootId: 'the last one' }));
+    // A boot has been since.
+    const earlier = { bootId: 'the last one', createdAtUptime: left.createdAtUptime + 86_400_000 };
+    await writeFile(join(leases, name), JSON.stringify({ ...left, ...earlier }));
     expect((await world.poolkeeper('lease', 'list')).stdout).to.equal('');
     expect((await lease(NOBLE, '--', 'ls', leases)).stdout)
       .to.match(/^[0-9a-f]{8}\.json\n$/)
@@ -200,7 +203,7 @@ describe('a lease', () => {
   for (const [title, change, isKept] of [
     ['has time left', {}, true],
     ['has ended by time', { createdAtUptime: 0 }, false],
-    ['was ended by a reboot', { bootId: 'another' }, false],
+    ['was ended by a reboot', { bootId: 'another', createdAtUptime: 10 ** 12 }, false],
     ['is damaged and tells its volume', { expiresAt: 1 }, true],
   ] as const) {
     it(`${isKept ? 'keeps' : 'does not keep'} an image when it ${title}`, async () => {
@@ -209,6 +212,15 @@ describe('a lease', () => {
       expect(await world.volumes()).to.deep.equal(isKept ? [old, fresh].sort() : [fresh]);
     });
   }
+
+  it('keeps an image under another name of the boot, as a unit, a container and a shell have on one host [C5]', async () => {
+    await holdOld({ bootId: 'another' });
+    expect((await world.sync()).status).to.equal(0);
+    expect(await world.volumes()).to.deep.equal([old, fresh].sort());
+    await holdOld({ bootId: 'another', pid: process.pid, createdAtUptime: 10 ** 12, pidNamespace: 'pid:[1]' });
+    expect((await world.sync()).status).to.equal(0);
+    expect(await world.volumes()).to.deep.equal([old, fresh].sort());
+  });
 
   it('keeps everything when it is damaged and does not tell its volume, and says what to do', async () => {
     await writeFile(join(leases, '3f2a9c01.json'), '{');

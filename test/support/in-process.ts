@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { run } from '../../src/cli.ts';
 import type { CommandContext } from '../../src/commands/context.ts';
 import type { PoolArguments } from '../../src/commands/options.ts';
+import { bootTimeMs } from '../../src/util/kernel.ts';
 import type { Run, World } from './world.ts';
 
 /** What a command in the test's own process is given to run with, and what it wrote. */
@@ -11,8 +12,15 @@ export interface InProcess {
   readonly written: { stdout: string; stderr: string };
 }
 
-/** A context whose outputs are kept. The clock is the real one unless the test brings another. */
-export function contextIn(cwd: string, now: () => number = () => Date.now()): Omit<InProcess, 'options'> {
+/**
+ * A context whose outputs are kept. The clock is the real one unless the test brings another; then as much time has passed
+ * since the boot as that clock says, unless the test says otherwise.
+ */
+export function contextIn(
+  cwd: string,
+  now: () => number = () => Date.now(),
+  sinceBoot: () => number = () => bootTimeMs() + now() - Date.now(),
+): Omit<InProcess, 'options'> {
   const written = { stdout: '', stderr: '' };
   const context: CommandContext = {
     stdout: { write: (text) => (written.stdout += text) },
@@ -25,7 +33,7 @@ export function contextIn(cwd: string, now: () => number = () => Date.now()): Om
     uid: process.geteuid?.() ?? 0,
     architecture: process.arch,
     pid: process.pid,
-    clock: { now },
+    clock: { now, sinceBoot },
     signal: new AbortController().signal,
     onStopSignal: () => () => undefined,
     version: '0.0.0',
@@ -36,8 +44,8 @@ export function contextIn(cwd: string, now: () => number = () => Date.now()): Om
 }
 
 /** For runs that are too many for a process each. */
-export function inProcess(world: World, now?: () => number): InProcess {
-  const { context, written } = contextIn(world.root, now);
+export function inProcess(world: World, now?: () => number, sinceBoot?: () => number): InProcess {
+  const { context, written } = contextIn(world.root, now, sinceBoot);
   const options: PoolArguments = {
     connect: world.libvirtd.uri,
     stateDir: `${world.root}/state`,

@@ -2,7 +2,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { readUnlessKnown, type SelectedStream, type SourceRequest } from '../../../src/commands/known-source.ts';
 import { parseFilter } from '../../../src/core/filter.ts';
-import { selectNewest } from '../../../src/core/selection.ts';
+import { listedProducts, selectNewest } from '../../../src/core/selection.ts';
 import { fetchStream } from '../../../src/simplestreams/fetch-stream.ts';
 import { openKeyring } from '../../../src/simplestreams/keyring.ts';
 import { resolveSource } from '../../../src/simplestreams/source.ts';
@@ -147,7 +147,8 @@ describe('known source', () => {
       reads += 1;
       const context = { ...transport, fetcher, clock: { now: () => NOW }, keyring: undefined };
       const stream = await fetchStream(request.location, { ...context, authentication: 'none' });
-      return { stream, selection: selectNewest(stream.items(), [parseFilter('arch=amd64')], 'dir') };
+      const selection = selectNewest(stream.items(), [parseFilter('arch=amd64')], 'dir');
+      return { stream, selection, listed: listedProducts(stream.items()) };
     });
   }
 
@@ -156,7 +157,8 @@ describe('known source', () => {
     await readUnlessKnown({ ...REQUEST, keyring }, transport, async () => {
       const context = { ...transport, clock: { now: () => NOW }, keyring };
       const stream = await fetchStream(LOCATION, { ...context, authentication: 'signed' });
-      return { stream, selection: selectNewest(stream.items(), [parseFilter('arch=amd64')], 'dir') };
+      const selection = selectNewest(stream.items(), [parseFilter('arch=amd64')], 'dir');
+      return { stream, selection, listed: listedProducts(stream.items()) };
     });
   }
 });

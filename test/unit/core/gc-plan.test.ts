@@ -32,6 +32,8 @@ function verdict(name: string, action: 'retain' | 'candidate'): RetentionVerdict
     isOffered: false,
     isInUse: false,
     isLocked: false,
+    isOwn: false,
+    isUnclaimed: false,
     keptAs: undefined,
     isGone: false,
     lastNeededAt: 0,

@@ -36,7 +36,9 @@ describe('wayTo', () => {
       it(`leads from ${from ?? 'nothing'} to ${to} by legal moves only, if at all`, () => {
         let at = from;
         for (const next of wayTo(from, to) ?? []) {
-          const isLegal = at === undefined || at === 'deleted' ? beginnings.includes(next) : isLegalMove(at, next);
+          const isFound = (from === undefined || from === 'deleted') && next === 'deactivated';
+          const isBeginning = isFound || beginnings.includes(next);
+          const isLegal = at === undefined || at === 'deleted' ? isBeginning : isLegalMove(at, next);
           expect(isLegal, `${at} to ${next}`).to.equal(true);
           at = next;
         }
@@ -58,6 +60,9 @@ describe('wayTo', () => {
     ['pending_delete', 'killed', undefined],
     ['killed', 'deactivated', undefined],
     [undefined, 'killed', undefined],
+    [undefined, 'deactivated', ['deactivated']],
+    ['deleted', 'deactivated', ['deactivated']],
+    ['pending_delete', 'deactivated', undefined],
   ] as const) {
     it(`from ${from ?? 'nothing'} to ${to} is ${way?.join(', ') ?? 'none'}`, () => {
       expect(wayTo(from, to)).to.deep.equal(way);
@@ -75,6 +80,12 @@ describe('effectiveStatus', () => {
     expect(changed(false)).to.deep.equal([undefined, 'queued', 'deleted']);
     expect(effectiveStatus(undefined, { hasVolume: true, isOffered: true })).to.equal('active');
     expect(effectiveStatus('deleted', { hasVolume: true, isOffered: false })).to.equal('pending_delete');
+  });
+
+  it('keeps a volume of which nobody knows whose it is, whatever a record presumes', () => {
+    const evidence = { hasVolume: true, isOffered: false, isUnclaimed: true };
+    for (const status of [undefined, 'deleted', 'pending_delete'] as const)
+      expect(effectiveStatus(status, evidence)).to.equal('deactivated');
   });
 
   it('takes what was complete and has no volume for deleted', () => {

@@ -43,7 +43,7 @@ describe('findPartialImages', () => {
 
 function find(status: ImageStatus, openIntents: readonly OpenIntent[], lengths = new Map([[NAME, 100n]])) {
   const records = new Map([[NAME, record(status)]]);
-  return [...findPartialImages({ records, lengths, openIntents })];
+  return [...findPartialImages({ records, lengths, files: new Map(), openIntents })];
 }
 
 function open(id: number, notes: OpenIntent['notes'] = {}): OpenIntent {

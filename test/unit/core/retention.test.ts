@@ -35,6 +35,8 @@ function image(product: keyof typeof SOURCES, month: number): StockedImage {
     isOffered: month === 12,
     isInUse: false,
     isLocked: false,
+    isOwn: false,
+    isUnclaimed: false,
     keptAs: undefined,
     isGone: false,
     lastNeededAt: at,

@@ -78,6 +78,7 @@ export function factsOf(host: Host): SyncFacts {
     records: new Map(Object.entries(host.records ?? {}).map(([text, status]) => recordOf(text, status, provenance))),
     unknown: new Map(Object.entries(host.unknown ?? {}).map(([text, why]) => [identityText(identityOf(text)), why])),
     partials: new Map(),
+    rewritten: new Set<string>(),
     keepVersions: host.keepVersions ?? 1,
   };
 }

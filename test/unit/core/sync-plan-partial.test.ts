@@ -103,6 +103,7 @@ function plan({ volumes = [], metadata = [], records = [], partials = [] }: Foun
     metadata: new Map(metadata.map((name) => [name, { identity: identityOf(name), item }])),
     records: new Map(records.map(([name, status]) => [name, record(name, status)])),
     partials: new Map(partials),
+    rewritten: new Set<string>(),
     unknown: new Map(),
     keepVersions: 1,
   };

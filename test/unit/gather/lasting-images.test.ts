@@ -80,13 +80,18 @@ function sightOf(plans: readonly ImagePlan[], disks: readonly number[]): PoolSig
       { identity, volume: { name: nameOf(index), isNameExact: true } },
     ]),
   );
-  const nothing = { foreign: [], metadata: new Map(), damaged: [], unknown: new Map(), undecodable: [] };
-  const view: PoolView = { pool: POOL, managed, records, ...nothing };
-  return {
-    view,
-    gathered: { graph, volumes, pools: [POOL], places: { isLocal: true, pools: new Map() } },
-    elsewhere: new Map(),
+  const nothing = {
+    foreign: [],
+    unclaimed: new Map(),
+    rewritten: new Set<string>(),
+    metadata: new Map(),
+    damaged: [],
+    unknown: new Map(),
+    undecodable: [],
   };
+  const view: PoolView = { pool: POOL, managed, records, ...nothing };
+  const gathered = { graph, unread: [], volumes, pools: [POOL], places: { isLocal: true, pools: new Map() } };
+  return { view, gathered, elsewhere: new Map() };
 }
 
 function recordOf({ status, role }: ImagePlan, index: number): ImageRecord {

@@ -36,7 +36,7 @@ describe('leases', () => {
 
   it('are removed by the next writer once they have ended, damaged ones never', async () => {
     await writeLease(at(), { ...LEASE, id: '00000001', createdAtUptime: HOUR }, { ...MOMENT, uptime: HOUR });
-    await writeLease(at(), { ...LEASE, id: '00000002', bootId: 'b006' }, { ...MOMENT, bootId: 'b006' });
+    await writeLease(at(), { ...LEASE, id: '00000002', createdAtUptime: 0 }, { ...MOMENT, uptime: 0 });
     await writeFile(at('00000003.json'), '');
     await writeLease(at(), LEASE, MOMENT);
     expect(await readdir(at())).to.have.members(['00000003.json', '3f2a9c01.json']);

@@ -61,12 +61,21 @@ describe('setAside', () => {
       expect(await readdir(at())).to.deep.equal([]);
     });
 
-    it('leaves a symbolic link where it is, rather than copy what it points to', async () => {
-      await symlink('/etc/hostname', at('link'));
-      const error = await rejection(setAside(at('link'), join(other, 'aside')));
-      expect(error).to.be.instanceOf(FailureError);
-      expect(error.hint).to.equal('move it away by hand');
-      expect(await readdir(at())).to.deep.equal(['link']);
+    it('moves a symbolic link itself, and nothing that it leads to', async () => {
+      await writeFile(at('target'), 'content');
+      await symlink(at('target'), at('link'));
+      await symlink('/nowhere', at('dangling'));
+      expect(await readlink(await setAside(at('link'), join(other, 'aside')))).to.equal(at('target'));
+      expect(await readlink(await setAside(at('dangling'), join(other, 'aside')))).to.equal('/nowhere');
+      expect(await readdir(at())).to.deep.equal(['target']);
+      expect(await readFile(at('target'), 'utf8')).to.equal('content');
+    });
+
+    it('leaves anything else where it is', async () => {
+      await mkdir(at('folder'));
+      const error = await rejection(setAside(at('folder'), join(other, 'aside')));
+      expect(error).to.be.instanceOf(FailureError).with.property('hint').that.contains('by hand');
+      expect(await readdir(at())).to.deep.equal(['folder']);
     });
   });
 });

@@ -16,6 +16,7 @@ const MEMORY: SourceMemory = {
     ['__proto__']: { updatedAtMs: 6, sha256: 'cd'.repeat(32) },
   },
   products: ['com.ubuntu.cloud:server:24.04:amd64', ''],
+  listed: ['com.ubuntu.cloud:server:24.04:amd64', '', 'com.ubuntu.cloud:server:24.10:arm64'],
   acceptedAtMs: 7,
 };
 

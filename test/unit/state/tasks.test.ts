@@ -1,9 +1,10 @@
-import { readdir, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, symlink, utimes, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import type { Task } from '../../../src/core/task.ts';
 import { IntegrityError } from '../../../src/errors.ts';
 import { readHostMoment, readProcessStart } from '../../../src/state/host-moment.ts';
 import { pruneTasks, readTasks, writeTask } from '../../../src/state/tasks.ts';
+import { removeTemporaryFiles } from '../../../src/state/atomic-file.ts';
 import { temporaryDir } from './support.ts';
 
 const DAY = 86_400_000;
@@ -46,15 +47,21 @@ describe('tasks', () => {
     const alive: Task = { ...OVER, ...(await ours()), status: 'processing' };
     await writeTask(at(), alive);
     for (const [id, change] of [
-      ['00000001', { bootId: 'b006' }],
       ['00000002', { processStart: alive.processStart + 1 }],
       ['00000003', { pid: 2 ** 22 + 1 }],
     ] as const) {
       await writeTask(at(), { ...alive, ...change, id, createdAt: 0 });
     }
     const { tasks } = await readTasks(at());
-    expect(tasks.map(({ status }) => status)).to.deep.equal(['processing', 'failure', 'failure', 'failure']);
+    expect(tasks.map(({ status }) => status)).to.deep.equal(['processing', 'failure', 'failure']);
     expect(tasks[1]?.message).to.equal('the process that worked on it is gone');
+  });
+
+  it('are not over because a container gives the boot another name, or numbers processes otherwise [C5]', async () => {
+    const alive: Task = { ...OVER, ...(await ours()), status: 'processing' };
+    await writeTask(at(), { ...alive, bootId: 'b006' });
+    await writeTask(at(), { ...alive, id: '00000002', pid: 2 ** 22 + 1, pidNamespace: 'pid:[1]' });
+    expect((await readTasks(at())).tasks.map(({ status }) => status)).to.deep.equal(['processing', 'processing']);
   });
 
   for (const [title, change] of [
@@ -86,5 +93,18 @@ describe('tasks', () => {
     }
     await pruneTasks(at(), now);
     expect(await readdir(at())).to.have.members(['00000002.json', '00000003.json']);
+  });
+
+  it('are forgotten beside what does not belong there, which is left alone and keeps nobody from working', async () => {
+    const long = (Date.now() - 31 * DAY) / 1000;
+    const strays = ['folder', '00000004.json', '.00000000-0000-0000-0000-000000000000.tmp'];
+    for (const name of strays) await mkdir(at(name, 'full'), { recursive: true });
+    await symlink('/nowhere', at('00000005.json'));
+    await writeFile(at('notes.txt'), 'mine');
+    await writeTask(at(), { ...OVER, id: '00000006' });
+    for (const name of [...strays, 'notes.txt', '00000006.json']) await utimes(at(name), long, long);
+    await removeTemporaryFiles(at());
+    await pruneTasks(at(), Date.now());
+    expect(await readdir(at())).to.have.members([...strays, '00000005.json', 'notes.txt']);
   });
 });
