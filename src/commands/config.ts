@@ -87,6 +87,8 @@ async function assertPlaces(
   });
   if (dirs.length === 0) return;
   const connect = options.connect ?? settings.get('connect')?.value ?? context.env['LIBVIRT_DEFAULT_URI'];
+  // Only pools of this host can be in the way, and nobody asks for a password here.
+  if (connect !== undefined && /^[^/]*:\/\/[^/]/.test(String(connect))) return;
   const pool = String(context.env['POOLKEEPER_POOL'] ?? settings.get('pool')?.value ?? DEFAULT_POOL);
   try {
     await withConnection({ ...options, connect: connect === undefined ? undefined : String(connect) }, (connection) =>

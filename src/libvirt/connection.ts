@@ -61,8 +61,13 @@ export class Connection {
    * @throws LibvirtError when the driver cannot tell.
    */
   hostName(): Promise<string> {
-    this.#hostName ??= this.run((lane) =>
-      lane.call('ask for the name of the host', lane.native.connectGetHostname, lane.handle),
+    const what = 'ask for the name of the host';
+    this.#hostName ??= this.run((lane) => lane.call(what, lane.native.connectGetHostname, lane.handle)).catch(
+      (error: unknown) => {
+        // The daemon may only be restarting.
+        this.#hostName = undefined;
+        throw error;
+      },
     );
     return this.#hostName;
   }

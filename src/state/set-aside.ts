@@ -16,7 +16,7 @@ const MAX_BYTES = 64 * 1024;
  *
  * @param asideRoot the folder that collects such files; `set-aside` beside the file by default
  * @param maxBytes larger files are not moved: a volume may lie there if the directory is not what it should be
- * @throws NoSpaceError, FailureError when it is no small regular file, IntegrityError when the folder is none; the file is then still where it was.
+ * @throws NoSpaceError, FailureError when it is a large file, IntegrityError when the folder is none; the file is then still where it was.
  */
 export async function setAside(
   path: string,
@@ -42,11 +42,10 @@ export async function setAside(
 
 async function assertSmallFile(path: string, maxBytes: number): Promise<void> {
   const status = await lstat(path);
-  const hint = 'move it away by hand, if it is not needed there';
-  if (!status.isFile() && !status.isSymbolicLink())
-    throw new FailureError(`cannot set '${path}' aside: it is not a regular file`, { hint });
-  if (status.size > maxBytes)
-    throw new FailureError(`cannot set '${path}' aside: it has ${status.size} bytes, and may be an image`, { hint });
+  if (!status.isFile() || status.size <= maxBytes) return;
+  throw new FailureError(`cannot set '${path}' aside: it has ${status.size} bytes, and may be an image`, {
+    hint: 'move it away by hand, if it is not needed there',
+  });
 }
 
 async function move(from: string, to: string): Promise<void> {

@@ -84,8 +84,11 @@ export async function findHindrances(
     if (!(judged?.has(pool.name) ?? true)) continue;
     // A pool that was empty when it was looked at may have volumes by now.
     const isHere = places.isLocal && (locality.is === 'here' || (locality.is === 'empty' && own.length === 0));
-    spots.push(...(isHere ? await missingRight(pool, own, right) : [remotePool(pool, locality)]));
-    spots.push(...(await sharedStorage(pool, sharing, isHere)));
+    if (!isHere) spots.push(remotePool(pool, locality));
+    // What is only unproven may well be here: whoever deletes by name needs the right to all the same.
+    const mayBeHere = places.isLocal && locality.is !== 'elsewhere';
+    if (mayBeHere) spots.push(...(await missingRight(pool, own, right)));
+    spots.push(...(await sharedStorage(pool, sharing, mayBeHere)));
   }
   return spots;
 }

@@ -39,11 +39,6 @@ describe('setAside', () => {
     expect(await setAside(at('small'))).to.match(/small$/);
   });
 
-  it('leaves a folder alone [F8]', async () => {
-    await mkdir(at('folder'));
-    expect(await rejection(setAside(at('folder')))).to.be.instanceOf(FailureError);
-  });
-
   it('says so when there is nothing to move', async () => {
     const error = await rejection(setAside(at('none')));
     expect(error).to.be.instanceOf(FailureError);
