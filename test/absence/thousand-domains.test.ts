@@ -7,7 +7,8 @@ import { addManagedImages, type ManagedImage, thoseThere, writeImage } from '../
 import { type Run, World } from '../support/world.ts';
 
 const DOMAINS = 1000;
-const NIGHTS = 9;
+/** The nights that are looked at, counted from the first. */
+const NIGHTS = [0, 1, 6, 7, 8];
 
 /** What one name that leads to nothing costs those who keep many domains. */
 describe(`a host with ${DOMAINS} domains, one of them stale`, () => {
@@ -28,12 +29,16 @@ describe(`a host with ${DOMAINS} domains, one of them stale`, () => {
     const folder = join(world.libvirtd.root, 'config/libvirt/qemu');
     await mkdir(folder, { recursive: true });
     await world.libvirtd.give(folder);
-    await inParallel(Array.from({ length: DOMAINS }, (_, index) => `d${index}`), 8, async (name) => {
-      const path = join(vms, `${name}.qcow2`);
-      if (path !== gone) await writeImage(world, path, base.path);
-      await writeFile(join(folder, `${name}.xml`), definition(name, path));
-      await world.libvirtd.give(join(folder, `${name}.xml`));
-    });
+    await inParallel(
+      Array.from({ length: DOMAINS }, (_, index) => `d${index}`),
+      8,
+      async (name) => {
+        const path = join(vms, `${name}.qcow2`);
+        if (path !== gone) await writeImage(world, path, base.path);
+        await writeFile(join(folder, `${name}.xml`), definition(name, path));
+        await world.libvirtd.give(join(folder, `${name}.xml`));
+      },
+    );
     await world.libvirtd.restart();
     await world.libvirtd.virsh('pool-start uvtool').catch(() => '');
     const names = (await world.libvirtd.virsh('list', '--all', '--name')).split('\n').filter((name) => name !== '');
@@ -48,14 +53,15 @@ describe(`a host with ${DOMAINS} domains, one of them stale`, () => {
 
   it('is told of the name on the first night and weekly, and ends with status 0 as long as nothing is held back [D9]', async function () {
     this.timeout(240_000);
-    const nights: (readonly [status: number, isTold: boolean])[] = [];
-    for (let index = 0; index < NIGHTS; index++) {
+    const told: number[] = [];
+    let today = 0;
+    for (const day of NIGHTS) {
+      if (day > today) await passDays(world, day - today);
+      today = day;
       const { status, stderr } = await night();
-      nights.push([status, stderr.includes(gone)]);
-      await passDays(world, 1);
+      expect(status, stderr).to.equal(0);
+      if (stderr.includes(gone)) told.push(day);
     }
-    expect(nights.map(([status]) => status)).to.deep.equal(Array.from({ length: NIGHTS }, () => 0));
-    const told = nights.flatMap(([, isTold], index) => (isTold ? [index] : []));
     expect(told).to.deep.equal([0, 7]);
   });
 

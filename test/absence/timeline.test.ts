@@ -68,7 +68,8 @@ describe('night after night, with every default', () => {
 
   /** Reads through the overlay to the image below it, which has that pattern from `World.image`. */
   async function readThrough(): Promise<string> {
-    return qemuIo(join(vms, 'top.qcow2'), 'read -v 0 16');
+    const shown = await qemuIo(join(vms, 'top.qcow2'), 'read -v 0 16');
+    return shown.split('\n')[0] ?? '';
   }
 
   const HIDDEN: readonly {
