@@ -70,7 +70,6 @@ describe(`a host with ${DOMAINS} domains, one of them stale`, () => {
     const [garbage = expect.fail('no image')] = await addManagedImages(world, [{ product: 'garbage' }]);
     const held = await night('--allow-mass-removal');
     expect(held.status, held.stderr).to.equal(13);
-    expect(held.stderr).to.include(gone);
     expect(await thoseThere([garbage, base])).to.deep.equal([garbage, base]);
     const forgot = await world.poolkeeper('forget', '--missing', '--yes', '--reason', 'removed years ago');
     expect(forgot.status, forgot.stderr).to.equal(0);
