@@ -346,10 +346,6 @@ const RECORDS: readonly Situation[] = [
     build: (stage) => addTwin(stage, { status: 'killed', reason: 'sha256' }),
   },
   {
-    title: 'an image that was deleted and whose file came back',
-    build: (stage) => addTwin(stage, { status: 'deleted' }),
-  },
-  {
     title: 'the snapshot of a persistent image that was deleted',
     id: 'A4',
     build: async (stage) => {
