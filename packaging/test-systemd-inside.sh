@@ -291,13 +291,13 @@ check 'images and metadata are as before' is "$sums" "$(sha256sum $IMAGES/* $MET
 dpkg --install /test/second.deb >/dev/null
 check 'the timer is not enabled' is 'disabled inactive' "$(enablement) $(timer ActiveState)"
 configure file:///test/mirror-next/
-check 'the image is known again' grep -q local:own <(poolkeeper list)
+check 'the image is known again' grep -qw own <(poolkeeper list)
 check 'the service keeps it' is 0 "$(run_unit)"
 check 'the image is there' test -f "$(poolkeeper path local:own --any)"
 
 say 'twin: without images of their own, nothing stays'
 own=$(poolkeeper path local:own --any)
-poolkeeper delete local:own --now --yes
+poolkeeper delete local:own --now
 poolkeeper gc --empty-trash --yes >/dev/null 2>&1
 check 'the image is gone' not test -e "$own"
 sums=$(sha256sum $IMAGES/* $METADATA/*)
