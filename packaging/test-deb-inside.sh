@@ -31,7 +31,7 @@ list >/tmp/before
 
 say 'installed and purged at once, it leaves nothing behind'
 dpkg --install /test/first.deb >/dev/null
-check 'state is private' [ "$(stat -c '%a %U' /var/lib/poolkeeper)" = '750 root' ]
+check 'the state is closed to others' [ "$(stat -c '%a %U:%G' /var/lib/poolkeeper)" = '2770 root:libvirt' ]
 check 'the timer is not enabled' [ -z "$(find /etc/systemd -name '*poolkeeper*')" ]
 shown poolkeeper --version
 list | LC_ALL=C comm -13 /tmp/before - | grep -v '/usr/lib/poolkeeper/\|/usr/share/man/'

@@ -72,7 +72,7 @@ describe('the purge of the Debian package', () => {
 
   it('takes what a sync makes anew, and all that poolkeeper wrote', async () => {
     const uvtool = { ...FETCHED, provenance: { ...UNKNOWN, broughtBy: 'uvtool' } };
-    await pool('fetched', [FETCHED]);
+    await pool('fetched', [FETCHED, { ...OWN, status: 'deleted' }]);
     await pool('uvtool', [uvtool]);
     await pool('empty', []);
     for (const dir of ['cache/poolkeeper', 'lib/poolkeeper/runs', 'lib/uvtool/libvirt/metadata'])
