@@ -42,6 +42,7 @@ const LISTS: ReadonlySet<string> = new Set([
   '--',
   'image',
   'words',
+  'names',
   'filters',
   'files',
   'pools',

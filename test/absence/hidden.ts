@@ -224,9 +224,10 @@ export const HIDDEN: readonly Hidden[] = [
     hide: async (stage, base, tricks) => {
       const file = join(stage.outside, 'lv');
       await stage.overlay(file, base);
-      const { device, undo } = await tricks.loop(file);
+      const attached = await tricks.loop(file);
+      const { device } = attached;
       await stage.define({ devices: disk(`dev='${device}'`, { type: 'block' }) });
-      await undo();
+      await attached.undo();
       return {
         says: `image ${device}: what is there is empty, and not qcow2`,
         show: () => tricks.loop(file),

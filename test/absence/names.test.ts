@@ -31,15 +31,16 @@ describe('a name that leads to nothing', () => {
     it(`keeps everything for ${title}; once it is seen, what nothing needs goes, and once nothing names it, its base [D6]`, async () => {
       const base = await stage.keep();
       const twin = await stage.twin();
-      const { says, show, destroy } = await hide(stage, base, tricks);
+      const hidden = await hide(stage, base, tricks);
+      const { says } = hidden;
       const blind = await sync();
       expect(blind.stderr).to.include(says);
       expect(blind.status).to.equal(13);
       expect(await fateOf(stage)).to.deep.equal({ lost: [], uncollected: [twin], collected: [] });
-      await show();
+      await hidden.show();
       expect(await sync()).to.include({ status: 0, stderr: '' });
       expect(await fateOf(stage)).to.deep.equal({ lost: [], uncollected: [], collected: [twin] });
-      await destroy();
+      await hidden.destroy();
       await rm(stage.outside, { recursive: true, force: true }).catch(() => undefined);
       expect(await sync()).to.include({ status: 0, stderr: '' });
       if (!title.startsWith('an overlay that no domain names'))
@@ -88,7 +89,7 @@ describe('a name that leads to nothing', () => {
     await stage.define({
       devices: disk(`file='${top}'`, { format: 'raw' }) + disk(`file='${inPool}'`, { format: 'raw', target: 'vdb' }),
     });
-    await stage.keepPath();
+    stage.keepPath();
     await stage.image(stage.needed[0] ?? '');
     await stage.define({
       name: stage.domain('b'),
