@@ -1,6 +1,7 @@
 import { readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { kill } from 'node:process';
 import type { HostMoment } from '../core/lease.ts';
 import { IntegrityError } from '../errors.ts';
 import { bootTimeMs } from '../util/kernel.ts';
@@ -42,7 +43,7 @@ export async function processState({
 }: NotedProcess): Promise<'there' | 'gone' | 'unknown'> {
   if (pid < 1 || pidNamespace === undefined || pidNamespace !== readPidNamespace()) return 'unknown';
   try {
-    process.kill(pid, 0);
+    kill(pid, 0);
   } catch (cause) {
     if (errnoCode(cause) === 'ESRCH') return 'gone';
     if (errnoCode(cause) !== 'EPERM') throw cause;

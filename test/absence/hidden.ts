@@ -8,7 +8,7 @@ import { disk, fileDisk, IMAGE_BYTES, type Stage } from '../support/scenario.ts'
 export interface Hidden {
   readonly title: string;
   /** Makes an image on `base` that something names, and hides it. */
-  hide(stage: Stage, base: string, tricks: HostTricks): Promise<Shown>;
+  hide(this: void, stage: Stage, base: string, tricks: HostTricks): Promise<Shown>;
 }
 
 /** What can be done about it. */
