@@ -1,7 +1,7 @@
 import { readArgument } from './command-line.ts';
 import { childElements, type Document } from './document.ts';
 import { type Argument, argumentsOf } from './inner-arguments.ts';
-import type { XmlElement } from './node.ts';
+import { NODE_TYPE, type XmlElement } from './node.ts';
 import { imageNames } from './places.ts';
 import { SOURCE_ATTRIBUTES, SOURCE_ELEMENTS, statedFormat } from './raw-images.ts';
 
@@ -46,7 +46,7 @@ export function readImageFormats(document: Document): ImageFormats {
   for (const mirror of elementsByStep.get('mirror') ?? [])
     add(mirror.getAttribute('file'), mirror.getAttribute('format') ?? '');
   for (const blob of BLOBS.flatMap((name) => elementsByStep.get(name) ?? []))
-    if (blob.getAttribute('type') === null) add(blob.textContent, '');
+    if (blob.getAttribute('type') === null) add(textOf(blob), '');
   addArguments(argumentsOf(document), add);
   return new Map([...formats].map(([value, stated]) => [value, [...stated]]));
 }
@@ -71,6 +71,15 @@ function formatAt(source: XmlElement): string {
   for (const child of childElements(parent))
     if (child.localName === 'driver') return child.getAttribute('format') ?? '';
   return '';
+}
+
+/** The text directly inside an element: what stands in elements below it is not a part of the path. */
+function textOf({ firstChild }: XmlElement): string {
+  let text = '';
+  for (let node = firstChild; node !== null; node = node.nextSibling) {
+    if (node.nodeType === NODE_TYPE.text || node.nodeType === NODE_TYPE.cdata) text += node.nodeValue ?? '';
+  }
+  return text;
 }
 
 function addArguments(args: readonly Argument[], add: (value: string, format: string) => void): void {

@@ -42,6 +42,14 @@ describe('createDocumentReader', () => {
     }
   });
 
+  it('puts no texts of different elements together', () => {
+    const read = createDocumentReader();
+    for (const path of ['/a/b', '/a/c', '/a/d']) {
+      const xml = asLibvirtBegins(`<domain><os><kernel><x>${path}</x><x>0</x></kernel></os></domain>`);
+      expect(read(xml)).to.deep.equal(readFully(xml));
+    }
+  });
+
   it('gives what each document gives by itself, whatever stands in place of its values', () => {
     const taken = { count: 0 };
     const inputs = fc.oneof(mutated({ seeds: SAMPLES, tokens: ODDITIES }).map(String), {
