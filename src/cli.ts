@@ -60,6 +60,8 @@ export async function main(): Promise<void> {
   for (const [signal, exitStatus] of STOP_SIGNALS) {
     process.once(signal, () => stop.abort(new InterruptedError(`stopped by ${signal}`, { exitStatus })));
   }
+  // Somebody opens a file at the very moment at which the kernel is asked who has it open; by default the signal ends a program.
+  process.on('SIGIO', () => undefined);
   process.stdout.on('error', ignoreBrokenPipe);
   process.stderr.on('error', ignoreBrokenPipe);
   const argv = argumentsOf(process.argv[1] ?? '', process.argv.slice(2));

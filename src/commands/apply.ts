@@ -14,8 +14,10 @@ import type { CommandContext } from './context.ts';
 import { placeOf, premisesOf, reduceCollection } from './gc-plans.ts';
 import { dryRunOption, massRemovalOption, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
+import { trashSettings } from './retention-options.ts';
 import { type Session, withLock, withSession } from './session.ts';
 import { type Collection, doomedOf, refusalOf } from './sweep-pool.ts';
+import { rescueTrashed, showRescuesOfTrash } from './trash.ts';
 
 interface ApplyArguments extends PoolArguments {
   readonly plan: string;
@@ -52,10 +54,12 @@ async function runApply(context: CommandContext, options: ApplyArguments): Promi
     await withLock(session, { command: 'apply', fetcher }, async (locked) => {
       await refreshPool(session.connection, session.pool.name);
       await repairState(locked);
+      await rescueTrashed(locked);
       const { collection, droppedCount } = await reduce(locked, plan);
       const { policy } = plan;
       const outcomes = await collectGarbage(locked, collection, {
         policy,
+        trash: trashSettings(options),
         allowMassRemoval: options.allowMassRemoval,
       });
       finish(plan, droppedCount + outcomes.filter(({ result }) => result === 'spared').length);
@@ -64,6 +68,7 @@ async function runApply(context: CommandContext, options: ApplyArguments): Promi
 }
 
 async function dryRun(session: Session, plan: GcPlan, options: ApplyArguments): Promise<void> {
+  await showRescuesOfTrash(session);
   const { collection, droppedCount } = await reduce(session, plan);
   for (const rescue of collection.rescued) showRescue(rescue, true, session.reporter);
   showRetirements(collection.retired, session.reporter);
@@ -89,7 +94,7 @@ async function reduce(
   showDropped(dropped, session.reporter);
   const judged = new Set(verdicts.map(({ volume }) => volume.name));
   const rescued = fresh.rescued.filter(({ record }) => judged.has(record.volumeName));
-  const collection = { ...fresh, retired, rescued, judgement: { view: fresh.judgement.view, verdicts } };
+  const collection = { ...fresh, retired, rescued, judgement: { ...fresh.judgement, verdicts } };
   return { collection, droppedCount: dropped.length };
 }
 

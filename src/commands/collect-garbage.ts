@@ -5,6 +5,7 @@ import { PartialError } from '../errors.ts';
 import { sourceOf } from '../gather/stock.ts';
 import { showRun, showTotals } from '../report/retention-report.ts';
 import { readRecords } from '../state/records.ts';
+import type { TrashSettings } from './retention-options.ts';
 import { goneByMemory } from './gone-products.ts';
 import type { LockedSession, Session } from './session.ts';
 import { collect, type Collection, countWaiting, doomedOf, planCollection } from './sweep-pool.ts';
@@ -35,13 +36,21 @@ export function showDryTotals(collection: Collection, { reporter }: Session): vo
 export async function collectGarbage(
   session: LockedSession,
   collection: Collection,
-  options: { readonly policy: CollectionPolicy; readonly allowMassRemoval: boolean },
+  options: {
+    readonly policy: CollectionPolicy;
+    readonly trash: TrashSettings;
+    readonly allowMassRemoval: boolean;
+  },
 ): Promise<readonly SweepOutcome[]> {
   const { outcomes, refusal, retired } = await collect(session, collection, options);
-  const { reporter, environment } = session;
+  const { reporter, environment, trashForMs } = session;
   showRun(environment.runId, countWaiting(retired, outcomes), reporter);
-  const freedBytes = sizeOf(outcomes.filter(({ result }) => result === 'deleted'));
-  showTotals({ heldBytes: heldBytes(collection), freedBytes }, false, reporter);
+  const deleted = outcomes.flatMap((outcome) => (outcome.result === 'deleted' ? [outcome] : []));
+  const trashed = deleted.flatMap(({ trashed: entry }) => (entry === undefined ? [] : [entry]));
+  const totals = { heldBytes: heldBytes(collection), freedBytes: sizeOf(deleted) };
+  const freedOn =
+    trashed.length === 0 ? undefined : Math.max(...trashed.map(({ trashedAt }) => trashedAt + trashForMs));
+  showTotals({ ...totals, freedOn }, false, reporter);
   const failed = outcomes.filter(({ result }) => result === 'failed').length;
   if (failed > 0) throw new PartialError(`${failed} of ${outcomes.length} volume(s) could not be deleted`);
   if (refusal !== undefined) throw refusal;

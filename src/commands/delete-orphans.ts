@@ -4,7 +4,7 @@ import { IncompleteViewError, PartialError } from '../errors.ts';
 import { recordDeletion } from '../execute/record-deletion.ts';
 import { executeSweep } from '../execute/sweep.ts';
 import type { Reporter } from '../report/reporter.ts';
-import { reasonText, showSwept, volumeText } from '../report/sweep-report.ts';
+import { heldBack, reasonText, showSwept, volumeText } from '../report/sweep-report.ts';
 import type { CommandContext } from './context.ts';
 import { type OrphanJudgement, type OrphanSearch, type PoolState, searchOrphans } from './judge-orphans.ts';
 import { fetcherOf, type LockedSession, withLock } from './session.ts';
@@ -17,6 +17,8 @@ interface Deletion {
   readonly context: CommandContext;
   readonly reporter: Reporter;
   readonly allowMassRemoval: boolean;
+  /** How long what is deleted stays in the trash. */
+  readonly trashForMs: number;
 }
 
 /**
@@ -36,6 +38,8 @@ export async function deleteOrphans(deletion: Deletion): Promise<void> {
   const outcomes = await withLocks(inUuidOrder(states), deletion, (sessions) => sweepAll(doomed, deletion, sessions));
   const failed = outcomes.filter(({ result }) => result === 'failed').length;
   if (failed > 0) throw new PartialError(`${failed} of ${doomed.length} volume(s) could not be deleted`);
+  const refusal = heldBack(outcomes);
+  if (refusal !== undefined) throw refusal;
 }
 
 function isAmong(volumes: readonly PoolVolume[]): (volume: PoolVolume) => boolean {
@@ -78,11 +82,13 @@ async function withLocks<T>(
 ): Promise<T> {
   const [first, ...others] = states;
   if (first === undefined) return use([]);
-  const { search, context, reporter } = deletion;
+  const { search, context, reporter, trashForMs } = deletion;
   const fetcher = fetcherOf(context);
   try {
-    return await withLock({ ...search, ...first, context, reporter }, { command: 'orphans', fetcher }, (session) =>
-      withLocks(others, deletion, (sessions) => use([session, ...sessions])),
+    return await withLock(
+      { ...search, ...first, context, reporter, trashForMs },
+      { command: 'orphans', fetcher },
+      (session) => withLocks(others, deletion, (sessions) => use([session, ...sessions])),
     );
   } finally {
     await fetcher.close();
@@ -103,12 +109,14 @@ async function sweepAll(
     const { environment } = session;
     const swept = await executeSweep(run, {
       environment,
+      folder: judgement.folders.get(session.pool.name),
+      isHere: judgement.isHere(session.pool.name),
       // What failed in another pool stays, and so does what it stands on.
       rejudge: async (only) =>
         (await searchOrphans(search)).rejudge(({ pool, name }) => pool === session.pool.name && only.has(name)),
       afterDelete: ({ name }) => recordDeletion(name, view, environment),
     });
-    for (const outcome of swept) showSwept(outcome, reporter);
+    for (const outcome of swept) showSwept(outcome, reporter, session.trashForMs);
     outcomes.push(...swept);
   }
   return outcomes;

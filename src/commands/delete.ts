@@ -1,18 +1,22 @@
 import type { Argv } from 'yargs';
 import { isLocalImage } from '../core/local-image.ts';
 import type { BlindSpot } from '../core/reference.ts';
-import { InUseError, PartialError } from '../errors.ts';
+import type { SweepOutcome } from '../core/sweep-plan.ts';
+import { FailureError, InUseError, PartialError, UsageError } from '../errors.ts';
 import { ensureRecord } from '../execute/ensure-record.ts';
 import { putRecord } from '../execute/environment.ts';
 import { giveUpImage } from '../execute/give-up-image.ts';
 import { recordDeletion } from '../execute/record-deletion.ts';
 import { executeSweep } from '../execute/sweep.ts';
 import { withdrawImage } from '../execute/withdraw-image.ts';
-import { type Judgement, judgePool } from '../gather/judge-pool.ts';
-import { incompleteView, showSwept } from '../report/sweep-report.ts';
+import { readTrash, unlinkTrashed } from '../app/trash.ts';
+import { forceDeletions, type Judgement, judgePool, judgeSight, seePool } from '../gather/judge-pool.ts';
+import { ask, confirm } from '../report/prompt.ts';
+import { showEmptied } from '../report/trash-report.ts';
+import { heldBack, incompleteView, reasonText, showSwept, volumeText } from '../report/sweep-report.ts';
 import { readRecords } from '../state/records.ts';
 import type { CommandContext } from './context.ts';
-import { findImages, type FoundImage } from './find-image.ts';
+import { findImages, type FoundImage, namesOf } from './find-image.ts';
 import { withImages } from './image-command.ts';
 import { judgeDeletion, namedPolicy } from './judge-deletion.ts';
 import { type ImageArguments, imageOptions, type Verb } from './options.ts';
@@ -21,6 +25,10 @@ import type { LockedSession } from './session.ts';
 
 interface DeleteArguments extends ImageArguments {
   readonly now: boolean;
+  readonly forever: boolean;
+  readonly forceInUse: boolean;
+  readonly yes: boolean;
+  readonly name: string | undefined;
 }
 
 /** `delete IMAGE…`: takes images out of use, so that they are deleted after the grace period, or at once. */
@@ -28,18 +36,46 @@ export function deleteCommand(context: CommandContext): Verb<DeleteArguments> {
   return {
     builder: (yargs) => deleteOptions(yargs) as unknown as Argv<DeleteArguments>,
     handler: (options) =>
-      withImages(context, options, 'delete', (session, images) =>
-        deleteImages(session, findImages(options.image, images), options.now),
+      withImages(context, checked(options), 'delete', (session, images) =>
+        options.forever
+          ? deleteForever(session, findImages(options.image, images), options)
+          : deleteImages(session, findImages(options.image, images), options.now),
       ),
   };
 }
 
 function deleteOptions<T>(yargs: Argv<T>) {
-  return imageOptions(yargs).option('now', {
-    type: 'boolean',
-    default: false,
-    describe: 'delete at once instead of after the grace period; never what something needs',
-  });
+  return imageOptions(yargs)
+    .option('now', {
+      type: 'boolean',
+      default: false,
+      describe: 'delete at once instead of after the grace period; never what something needs',
+    })
+    .option('forever', {
+      type: 'boolean',
+      default: false,
+      describe: 'with --now: past the trash, so that nothing brings it back',
+    })
+    .option('force-in-use', {
+      type: 'boolean',
+      default: false,
+      describe: 'with --forever: even what domains need, for a leaked secret: THEY WILL NOT START AGAIN',
+    })
+    .option('name', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'with --force-in-use: the name of the image once more, where nobody can be asked for it',
+    })
+    .option('yes', { alias: 'y', type: 'boolean', default: false, describe: 'with --forever: ask nothing' });
+}
+
+/** @throws UsageError for options that mean nothing without another. */
+function checked(options: DeleteArguments): DeleteArguments {
+  const { now, forever, forceInUse, name } = options;
+  if (forever && !now) throw new UsageError('--forever needs --now');
+  if (forceInUse && !forever) throw new UsageError('--force-in-use needs --now --forever');
+  if (name !== undefined && !forceInUse) throw new UsageError('--name needs --force-in-use');
+  return options;
 }
 
 /** Nothing is changed unless all of it may be. */
@@ -82,19 +118,117 @@ async function retire(session: LockedSession, image: FoundImage): Promise<void> 
   }
 }
 
-/** @throws PartialError when a deletion failed; InUseError when something was taken into use in the last moment. */
-async function sweep(session: LockedSession, { verdicts, view }: Judgement): Promise<void> {
+/**
+ * Deletes images past the trash, and what of them lies in it already. With `--force-in-use` those that something needs as well, never what is
+ * leased or locked. Nothing is changed unless all of it may be.
+ *
+ * @throws InUseError, IncompleteViewError when something speaks against it; FailureError when nobody agrees.
+ */
+async function deleteForever(
+  session: LockedSession,
+  images: readonly FoundImage[],
+  options: DeleteArguments,
+): Promise<void> {
   const { environment, reporter, paths } = session;
+  const names = new Set(images.map(({ volumeName }) => volumeName));
+  const trashed = (await readTrash(environment, paths)).filter(({ volumeName }) => names.has(volumeName));
+  const isTrashed = ({ volumeName }: FoundImage): boolean => trashed.some((entry) => entry.volumeName === volumeName);
+  for (const image of images) if (image.hasVolume || !isTrashed(image)) permit('delete', image);
+  const held = new Set(images.flatMap(({ hasVolume, volumeName }) => (hasVolume ? [volumeName] : [])));
+  const judge = async (only: ReadonlySet<string>) => {
+    const sight = await seePool(session);
+    const judgement = judgeSight(sight, namedPolicy(session), { only, retired: only });
+    return { judgement, doomed: options.forceInUse ? forceDeletions(sight, judgement.verdicts) : judgement.verdicts };
+  };
+  if (!options.forceInUse) {
+    const judgement = await judgeDeletion(session, images);
+    const unseen = incompleteView(judgement.verdicts);
+    if (unseen !== undefined) throw unseen;
+  }
+  const { judgement, doomed } = await judge(held);
+  const going = new Set(doomed.flatMap(({ action, volume }) => (action === 'delete' ? [volume.name] : [])));
+  const staying = images.find(({ volumeName }) => held.has(volumeName) && !going.has(volumeName));
+  if (staying !== undefined) {
+    const verdict = doomed.find(({ volume }) => volume.name === staying.volumeName);
+    const reason = verdict?.action === 'keep' ? reasonText(verdict.reason) : 'it cannot be judged';
+    throw new InUseError(`cannot delete ${imageText(staying)}: ${reason}`, {
+      hint: `no force overrides a lease or a lock; 'poolkeeper lease release' and 'poolkeeper unlock' end them`,
+    });
+  }
+  for (const verdict of judgement.verdicts) {
+    if (verdict.action === 'keep')
+      reporter.warning(`${volumeText(verdict.volume)} is not spared by --force-in-use: ${reasonText(verdict.reason)}`);
+  }
+  await agreeForever(session, images, options);
+  for (const image of images) if (image.hasVolume || !isTrashed(image)) await retire(session, image);
+  const written = await readRecords(paths.records);
+  const outcomes = await executeSweep(doomed, {
+    environment,
+    folder: judgement.folder,
+    isHere: judgement.isHere,
+    isForever: true,
+    rejudge: async (only) => (await judge(only)).doomed,
+    afterDelete: ({ name }) => recordDeletion(name, { ...judgement.view, ...written }, environment),
+  });
+  const emptied = await unlinkTrashed(trashed, session);
+  showEmptied(emptied, reporter);
+  showAll(outcomes, session);
+  const failed = emptied.filter(({ result }) => result === 'failed').length;
+  if (failed > 0) throw new PartialError(`${failed} of ${emptied.length} volume(s) could not be deleted`);
+}
+
+/** Who overrides a need says the image's name, which no script says by the way. @throws FailureError when nobody agrees. */
+async function agreeForever(
+  { context }: LockedSession,
+  images: readonly FoundImage[],
+  { forceInUse, yes, name }: DeleteArguments,
+): Promise<void> {
+  const [image] = images;
+  const list = images.map(imageText).join(', ');
+  if (!forceInUse) {
+    if (yes) return;
+    if (!context.isInteractive) {
+      throw new FailureError(`cannot ask whether to delete ${list} for good`, {
+        hint: 'without a terminal, confirm with --yes',
+      });
+    }
+    if (!(await confirm(`Delete ${list} for good?`, context, context.signal)))
+      throw new FailureError('nothing was deleted');
+    return;
+  }
+  if (image === undefined || images.length > 1) throw new UsageError('--force-in-use takes one image at a time');
+  if (name === undefined && !context.isInteractive) {
+    throw new FailureError(`cannot ask for the name of ${imageText(image)}`, {
+      hint: 'without a terminal, give it once more with --name',
+    });
+  }
+  const typed =
+    name ?? (await ask(`Type the name of ${imageText(image)} to delete it for good: `, context, context.signal));
+  if (!namesOf(image).includes(typed)) throw new FailureError('that is not the name of the image; nothing was deleted');
+}
+
+/** @throws PartialError when a deletion failed; InUseError when something was taken into use in the last moment. */
+async function sweep(session: LockedSession, { verdicts, view, folder, isHere }: Judgement): Promise<void> {
+  const { environment, paths } = session;
   const written = await readRecords(paths.records);
   const outcomes = await executeSweep(verdicts, {
     environment,
+    folder,
+    isHere,
     rejudge: async (only) =>
       (await judgePool(session, namedPolicy(session), { only, retired: only, isAlsoRemote: true })).verdicts,
     afterDelete: ({ name }) => recordDeletion(name, { ...view, ...written }, environment),
   });
-  for (const outcome of outcomes) showSwept(outcome, reporter);
+  showAll(outcomes, session);
+}
+
+/** @throws PartialError, IncompleteViewError, InUseError for what was not deleted. */
+function showAll(outcomes: readonly SweepOutcome[], { reporter, trashForMs }: LockedSession): void {
+  for (const outcome of outcomes) showSwept(outcome, reporter, trashForMs);
   const failed = outcomes.filter(({ result }) => result === 'failed').length;
   if (failed > 0) throw new PartialError(`${failed} of ${outcomes.length} image(s) could not be deleted`);
+  const unseen = heldBack(outcomes);
+  if (unseen !== undefined) throw unseen;
   const spared = outcomes.filter(({ result }) => result === 'spared').length;
   if (spared > 0) throw new InUseError(`${spared} image(s) stay: something changed meanwhile`);
 }

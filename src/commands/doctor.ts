@@ -15,6 +15,7 @@ import {
   checkPlace,
   checkReadable,
   checkSpace,
+  checkTrash,
 } from '../gather/health-places.ts';
 import { checkClock, checkJournal, checkLastSync, checkLeases, checkLock } from '../gather/health-state.ts';
 import { checkKeyring } from '../gather/health-trust.ts';
@@ -42,6 +43,7 @@ const POOL_CHECKS: readonly Check<PoolPatient>[] = [
   ['files', checkLocality],
   ['deletion', checkDeletion],
   ['space', checkSpace],
+  ['trash', checkTrash],
   ['lock', checkLock],
   ['journal', checkJournal],
   ['leases', checkLeases],

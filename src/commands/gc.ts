@@ -14,15 +14,17 @@ import { toPlan } from './gc-plans.ts';
 import { type MetricsArguments, metricsOption, observeRun } from './observe-run.ts';
 import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
-import { collectionPolicy, type RetentionArguments, retentionOptions } from './retention-options.ts';
+import { collectionPolicy, type RetentionArguments, retentionOptions, trashSettings } from './retention-options.ts';
 import { type LockedSession, type Session, withLock, withSession } from './session.ts';
 import { showLeftAlone } from './sync-round.ts';
 import { type Collection, doomedOf, refusalOf } from './sweep-pool.ts';
+import { emptyWholeTrash, rescueTrashed, showRescuesOfTrash, showWholeTrash } from './trash.ts';
 
 interface GcArguments extends PoolArguments, RetentionArguments, MetricsArguments {
   readonly dryRun: boolean;
   readonly yes: boolean;
   readonly out: string | undefined;
+  readonly emptyTrash: boolean;
 }
 
 /** `gc`: takes images out of use that the policy does not hold on to, and deletes those that nothing needs. */
@@ -37,19 +39,30 @@ export function gcCommand(context: CommandContext): Verb<GcArguments> {
 }
 
 function gcOptions<T>(yargs: Argv<T>) {
-  return metricsOption(retentionOptions(changeOptions(poolOptions(yargs)))).option('out', {
-    type: 'string',
-    requiresArg: true,
-    describe: 'do nothing but write what would be done to this file, for apply',
-  });
+  return metricsOption(retentionOptions(changeOptions(poolOptions(yargs))))
+    .option('out', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'do nothing but write what would be done to this file, for apply',
+    })
+    .option('empty-trash', {
+      type: 'boolean',
+      default: false,
+      describe: 'do nothing but delete for good what lies in the trash',
+    });
 }
 
 async function runGc(context: CommandContext, options: GcArguments): Promise<void> {
   const policy = collectionPolicy(options);
   if (options.out === '') throw new UsageError('--out needs the name of a file');
+  if (options.out !== undefined && options.emptyTrash)
+    throw new UsageError('--out and --empty-trash exclude each other');
   await withSession(context, options, async (session, fetcher) => {
+    if (options.dryRun && options.emptyTrash) return showWholeTrash(session);
     if (options.dryRun || options.out !== undefined) return dryRun(session, policy, options);
-    await withLock(session, { command: 'gc', fetcher }, (locked) => gc(locked, policy, options));
+    await withLock(session, { command: 'gc', fetcher }, (locked) =>
+      options.emptyTrash ? emptyWholeTrash(locked, options.yes) : gc(locked, policy, options),
+    );
   });
 }
 
@@ -59,6 +72,7 @@ async function dryRun(
   policy: CollectionPolicy,
   { out, allowMassRemoval }: Pick<GcArguments, 'out' | 'allowMassRemoval'>,
 ): Promise<void> {
+  await showRescuesOfTrash(session);
   const collection = await planGarbage(session, policy);
   show(collection, session, true);
   showDryTotals(collection, session);
@@ -77,10 +91,15 @@ async function dryRun(
 async function gc(session: LockedSession, policy: CollectionPolicy, options: GcArguments): Promise<void> {
   await refreshPool(session.connection, session.pool.name);
   await repairState(session);
+  await rescueTrashed(session);
   const collection = await planGarbage(session, policy);
   show(collection, session, false);
   if (!(await isConfirmed(collection, session, options))) throw new FailureError('nothing was collected');
-  await collectGarbage(session, collection, { policy, allowMassRemoval: options.allowMassRemoval });
+  await collectGarbage(session, collection, {
+    policy,
+    trash: trashSettings(options),
+    allowMassRemoval: options.allowMassRemoval,
+  });
 }
 
 function show({ retention, retired, rescued, judgement }: Collection, { reporter }: Session, isDryRun: boolean): void {

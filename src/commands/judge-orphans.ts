@@ -1,6 +1,7 @@
 import { causeToKeep, judgeOrphans, type KnownImages, type Suspect } from '../core/orphans.ts';
 import type { Clock } from '../core/ports.ts';
 import type { PoolVolume, Verdict } from '../core/sweep-plan.ts';
+import type { FolderIdentity } from '../core/trash.ts';
 import { identityText } from '../core/identity.ts';
 import { gatherPoolView, type PoolView } from '../gather/pool-view.ts';
 import { type GatheredGraph, gatherUseGraph, type GraphSight } from '../gather/use-graph.ts';
@@ -28,6 +29,10 @@ export interface OrphanJudgement {
   readonly volumes: readonly Volume[];
   /** Of every active pool, by name. */
   readonly states: ReadonlyMap<string, PoolState>;
+  /** Their folders when they were looked at, by name. */
+  readonly folders: ReadonlyMap<string, FolderIdentity>;
+  /** Whether the files of a pool are proven to be files of this host. */
+  isHere(this: void, pool: string): boolean;
   /** Judges again, without looking again, as if only some volumes could go. */
   rejudge(isJudged: (volume: PoolVolume) => boolean): readonly Verdict[];
 }
@@ -53,7 +58,16 @@ export async function searchOrphans(search: OrphanSearch): Promise<OrphanJudgeme
   });
   const policy = { ...moment, minAgeMs: search.minAgeMs };
   const rejudge: OrphanJudgement['rejudge'] = (isJudged) => judgeOrphans(suspects, gathered.graph, policy, isJudged);
-  return { verdicts: rejudge(() => true), volumes: volumesIn(gathered, search.pools), states, rejudge };
+  const { folders = new Map() } = gathered;
+  const isHere = (pool: string): boolean => gathered.places.pools.get(pool)?.is === 'here';
+  return {
+    verdicts: rejudge(() => true),
+    volumes: volumesIn(gathered, search.pools),
+    states,
+    folders,
+    isHere,
+    rejudge,
+  };
 }
 
 async function readState(pool: StoragePool, gathered: GatheredGraph, search: OrphanSearch): Promise<PoolState> {

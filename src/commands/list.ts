@@ -9,6 +9,7 @@ import { type FoundImage, imagesOf } from './find-image.ts';
 import { summarizeImages } from './image-summaries.ts';
 import { type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { openSession, type Session, withConnection } from './session.ts';
+import { showWholeTrash } from './trash.ts';
 import { timedExpression } from './timed-expression.ts';
 import { warnOfSlips } from './warn-of-slips.ts';
 
@@ -16,6 +17,7 @@ interface ListArguments extends PoolArguments {
   readonly filters: readonly string[] | undefined;
   readonly states: Vocabulary;
   readonly all: boolean;
+  readonly trash: boolean;
 }
 
 /** `list [FILTER…]`: shows the images of the pool, whatever their state. */
@@ -34,6 +36,7 @@ function listOptions(yargs: Argv): Argv {
       array: true,
       describe: 'KEY=VALUE, KEY!=VALUE, KEY~REGEX, KEY!~REGEX; status and type are keys as well',
     })
+    .option('trash', { type: 'boolean', default: false, describe: 'what was deleted and can still be brought back' })
     .option('all', { type: 'boolean', default: false, describe: 'also what was deleted lately, and snapshots' });
 }
 
@@ -48,7 +51,11 @@ export function statesOption<T>(yargs: Argv<T>) {
 }
 
 /** Nothing is changed, whatever is found. */
-async function list(session: Session, { filters: texts = [], states, all, quiet }: ListArguments): Promise<void> {
+async function list(
+  session: Session,
+  { filters: texts = [], states, all, trash, quiet }: ListArguments,
+): Promise<void> {
+  if (trash) return showWholeTrash(session);
   const filters = texts.map((text) => parseFilter(text, timedExpression));
   const now = session.context.clock.now();
   const { tasks } = await readTasks(session.paths.tasks);

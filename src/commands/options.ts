@@ -90,6 +90,8 @@ export function sweepOptions<T>(yargs: Argv<T>) {
 
 /** The values that `commonOptions` yields. */
 export interface CommonArguments extends ConfiguredArguments {
+  /** A setting; only some commands have an option for it. */
+  readonly trashFor?: string;
   readonly connect: string | undefined;
   readonly stateDir: string | undefined;
   readonly metadataDir: string | undefined;

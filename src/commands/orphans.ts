@@ -15,7 +15,7 @@ import { type OrphanSearch, searchOrphans } from './judge-orphans.ts';
 import { sweepOptions, type Verb } from './options.ts';
 import { stateDirOf } from './places.ts';
 import { activePool, pathsOfPool, type PoolsArguments } from './pools.ts';
-import { claimsOf, ownDirectories, reporterOf, withConnection } from './session.ts';
+import { claimsOf, ownDirectories, reporterOf, trashForMsOf, withConnection } from './session.ts';
 
 interface OrphansArguments extends PoolsArguments {
   /** What counts without the option. */
@@ -67,7 +67,9 @@ async function orphans(context: CommandContext, options: OrphansArguments, conne
   if (refusal !== undefined) throw refusal;
   if (!options.delete || !found.some(isDeletable)) return;
   const chosen = await chooseOrphans(found.filter(isDeletable), options, context);
-  await deleteOrphans({ judgement, chosen, search, context, reporter, allowMassRemoval: options.allowMassRemoval });
+  const { allowMassRemoval } = options;
+  const trashForMs = trashForMsOf(options);
+  await deleteOrphans({ judgement, chosen, search, context, reporter, allowMassRemoval, trashForMs });
 }
 
 /** Pools that will lose volumes are refreshed first, so that files which came by other means are seen. */

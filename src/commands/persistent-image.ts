@@ -9,6 +9,8 @@ import { ImageLock } from '../image-format/image-lock.ts';
 import { QCOW2_INCOMPATIBLE, type Qcow2Header } from '../image-format/qcow2.ts';
 import { poolSpace } from '../libvirt/storage-pool.ts';
 import { listVolumes, lookupVolume } from '../libvirt/volume.ts';
+import { assertNotOpen } from '../execute/assert-not-open.ts';
+import { patiently } from '../state/trash.ts';
 import { readRecords } from '../state/records.ts';
 import { findImage, type FoundImage } from './find-image.ts';
 import { permit } from './permit.ts';
@@ -104,6 +106,7 @@ export async function withSoleUse<T>(
   return await use(async () => {
     lock.denyReading();
     await look();
+    assertNotOpen(await patiently(() => lock.ask()), label);
   });
 }
 

@@ -1,3 +1,5 @@
+import { readTrash } from '../app/trash.ts';
+import { freedAt, trashBytes } from '../core/trash.ts';
 import type { ImageStatus } from '../core/lifecycle.ts';
 import type { SweepPolicy, Verdict } from '../core/sweep-plan.ts';
 import { judgeSight, type PoolSight, seePool } from '../gather/judge-pool.ts';
@@ -12,7 +14,8 @@ export async function gatherPoolFigures(
   session: Session,
   periods: Pick<SweepPolicy, 'graceMs' | 'minAgeMs'>,
 ): Promise<PoolFigures> {
-  const { pool, paths, context } = session;
+  const { pool, paths, context, trashForMs } = session;
+  const trash = await readTrash({ pool, uid: context.uid }, paths);
   const sight = await seePool(session);
   const { view, gathered } = sight;
   const moment = await readMoment(session.stateDir, context.clock);
@@ -25,6 +28,8 @@ export async function gatherPoolFigures(
       gathered.volumes.filter(({ volume }) => volume.pool === pool.name && view.managed.has(volume.name)),
     ),
     reclaimableBytes: sizeOf(verdicts.filter(isUnneeded)),
+    trashBytes: trashBytes(trash),
+    trashFreedAt: trash.map((entry) => freedAt(entry, { keepMs: trashForMs })).toSorted((a, b) => b - a)[0],
     blindSpots: gathered.graph.blindSpots.length,
     documents: new Map((await readSourceMemories(paths.sources)).flatMap(newestDocument)),
   };

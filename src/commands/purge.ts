@@ -1,20 +1,18 @@
 import type { Argv } from 'yargs';
 import { identityText } from '../core/identity.ts';
 import { isLocalImage } from '../core/local-image.ts';
-import { isHindrance } from '../core/reference.ts';
-import type { KeepReason, Verdict } from '../core/sweep-plan.ts';
-import { isClaimed } from '../core/use-graph.ts';
+import type { SweepOutcome, Verdict } from '../core/sweep-plan.ts';
 import { FailureError, InUseError, PartialError } from '../errors.ts';
 import { recordDeletion } from '../execute/record-deletion.ts';
 import { recordVerdicts } from '../execute/record-verdicts.ts';
 import { executeSweep } from '../execute/sweep.ts';
 import { withdrawImage } from '../execute/withdraw-image.ts';
-import { hindrancesOf, type Judgement, judgeSight, type PoolSight, seePool } from '../gather/judge-pool.ts';
+import { forceDeletions, type Judgement, judgeSight, seePool } from '../gather/judge-pool.ts';
 import type { PoolView } from '../gather/pool-view.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
 import { confirm } from '../report/prompt.ts';
 import type { Reporter } from '../report/reporter.ts';
-import { incompleteView, reasonText, showSwept, showVerdicts, volumeText } from '../report/sweep-report.ts';
+import { heldBack, incompleteView, reasonText, showSwept, showVerdicts, volumeText } from '../report/sweep-report.ts';
 import { removeMetadataFile } from '../state/metadata-files.ts';
 import { readRecords } from '../state/records.ts';
 import type { CommandContext } from './context.ts';
@@ -48,10 +46,10 @@ function purgeOptions(yargs: Argv): Argv {
 async function runPurge(context: CommandContext, options: PurgeArguments): Promise<void> {
   await withSession(context, options, async (session, fetcher) => {
     if (options.dryRun) {
-      const judgement = await judge(session);
-      warnOfForce(judgement, options, session.reporter);
-      showVerdicts(toDelete(judgement, options), session.reporter, true);
-      return assertComplete(judgement, options, 0);
+      const { judgement, doomed } = await judge(session, options);
+      warnOfForce(judgement, doomed, session.reporter);
+      showVerdicts(doomed, session.reporter, true);
+      return assertComplete(doomed, options, []);
     }
     await withLock(session, { command: 'purge', fetcher }, (locked) => purge(locked, options));
   });
@@ -65,9 +63,9 @@ async function purge(session: LockedSession, options: PurgeArguments): Promise<v
   await refreshPool(session.connection, session.pool.name);
   await repairState(session);
   const { environment, reporter } = session;
-  const judgement = await judge(session);
-  warnOfForce(judgement, options, reporter);
-  const doomed = toDelete(judgement, options).filter(({ action }) => action === 'delete');
+  const { judgement, doomed: all } = await judge(session, options);
+  warnOfForce(judgement, all, reporter);
+  const doomed = all.filter(({ action }) => action === 'delete');
   if (!(await isConfirmed(session, options, doomed.length))) throw new FailureError('nothing was purged');
   const { managed, metadata, records } = judgement.view;
   for (const [volumeName, { identity }] of managed) {
@@ -85,11 +83,13 @@ async function purge(session: LockedSession, options: PurgeArguments): Promise<v
   await rememberUsers(session, judgement);
   const outcomes = await executeSweep(doomed, {
     environment,
-    rejudge: async (only) => toDelete(await judge(session, only), options),
+    folder: judgement.folder,
+    isHere: judgement.isHere,
+    rejudge: async (only) => (await judge(session, options, only)).doomed,
     afterDelete: ({ name }) => recordDeletion(name, judgement.view, environment),
   });
-  for (const outcome of outcomes) showSwept(outcome, reporter);
-  assertComplete(judgement, options, outcomes.filter(({ result }) => result === 'failed').length);
+  for (const outcome of outcomes) showSwept(outcome, reporter, session.trashForMs);
+  assertComplete(all, options, outcomes);
 }
 
 /** What is in use when it is withdrawn only waits for its last user: no later run is to take it for wanted again. */
@@ -106,13 +106,25 @@ function showSpared(count: number, reporter: Reporter): void {
   reporter.event('info', text, 'left_alone', { count });
 }
 
+/** What the deletion rule says, and what becomes of it by what the user overrides. */
+interface PurgeJudgement {
+  readonly judgement: Judgement;
+  readonly doomed: readonly Verdict[];
+}
+
 /** Judges every managed image as if it were offered to nobody and had been unused for ever. */
-async function judge(session: Session, only?: ReadonlySet<string>): Promise<SeenJudgement> {
+async function judge(
+  session: Session,
+  { forceInUse }: PurgeArguments,
+  only?: ReadonlySet<string>,
+): Promise<PurgeJudgement> {
   const policy = { now: session.context.clock.now(), graceMs: 0, minAgeMs: 0 };
   const sight = await seePool(session);
   const common = [...sight.view.managed.keys()].filter((volumeName) => !isSpared(volumeName, sight.view));
   const retired = new Set(common);
-  return { ...judgeSight(sight, policy, { retired, only: only ?? retired }), sight };
+  const judgement = judgeSight(sight, policy, { retired, only: only ?? retired });
+  const { verdicts } = judgement;
+  return { judgement, doomed: forceInUse ? forceDeletions(sight, verdicts) : verdicts };
 }
 
 /** Whether no source has what a volume holds, or nobody knows whose it is: only `delete` takes it away. */
@@ -122,39 +134,13 @@ function isSpared(volumeName: string, { managed, records, unclaimed }: PoolView)
   return isOwn || records.get(volumeName)?.traits?.isPersistent === true || unclaimed.has(volumeName);
 }
 
-/** A judgement, and what it rests on. */
-interface SeenJudgement extends Judgement {
-  readonly sight: PoolSight;
-}
-
-/** With `--force-in-use` need is no reason to keep an image, unless somebody is just about to use it, or said so. */
-function toDelete({ verdicts, sight }: SeenJudgement, { forceInUse }: PurgeArguments): readonly Verdict[] {
-  if (!forceInUse) return verdicts;
-  return verdicts.map((verdict) => (isForced(verdict, sight) ? { action: 'delete', volume: verdict.volume } : verdict));
-}
-
-type Kept = Extract<Verdict, { action: 'keep' }>;
-
-function isForced(verdict: Verdict, sight: PoolSight): verdict is Kept {
-  return verdict.action === 'keep' && isOverridden(verdict.reason) && !isHindered(verdict, sight);
-}
-
-/** Whether this run may not delete a volume in any case. */
-function isHindered({ volume }: Verdict, sight: PoolSight): boolean {
-  return hindrancesOf(sight, volume.name).length > 0;
-}
-
 /** Before anything is asked or done, since what needs the images will not start again. */
-function warnOfForce({ verdicts, sight }: SeenJudgement, { forceInUse }: PurgeArguments, reporter: Reporter): void {
-  if (!forceInUse) return;
-  for (const { volume, reason } of verdicts.filter((verdict) => isForced(verdict, sight))) {
-    reporter.warning(`${volumeText(volume)} is not spared by --force-in-use: ${reasonText(reason)}`);
+function warnOfForce({ verdicts }: Judgement, doomed: readonly Verdict[], reporter: Reporter): void {
+  const forced = new Set(doomed.flatMap(({ action, volume }) => (action === 'delete' ? [volume.name] : [])));
+  for (const verdict of verdicts) {
+    if (verdict.action === 'delete' || !forced.has(verdict.volume.name)) continue;
+    reporter.warning(`${volumeText(verdict.volume)} is not spared by --force-in-use: ${reasonText(verdict.reason)}`);
   }
-}
-
-function isOverridden(reason: KeepReason): boolean {
-  if (reason.kind === 'unseen') return !reason.blindSpots.some(isHindrance);
-  return reason.kind === 'needed' && !isClaimed(reason.need);
 }
 
 async function isConfirmed(
@@ -177,11 +163,19 @@ async function isConfirmed(
   return confirm('Proceed', context, context.signal);
 }
 
-/** @throws InUseError naming what stays because it is needed; IncompleteViewError; PartialError if a deletion failed. */
-function assertComplete({ verdicts, sight }: SeenJudgement, { forceInUse }: PurgeArguments, failed: number): void {
+/**
+ * @param verdicts after all that the user overrode.
+ * @throws InUseError naming what stays because it is needed; IncompleteViewError; PartialError if a deletion failed.
+ */
+function assertComplete(
+  verdicts: readonly Verdict[],
+  { forceInUse }: PurgeArguments,
+  outcomes: readonly SweepOutcome[],
+): void {
+  const failed = outcomes.filter(({ result }) => result === 'failed').length;
   if (failed > 0) throw new PartialError(`${failed} volume(s) could not be deleted`);
   const kept = verdicts.flatMap((verdict) => (verdict.action === 'keep' ? [verdict] : []));
-  const needed = kept.filter(({ reason }) => reason.kind === 'needed' && (!forceInUse || !isOverridden(reason)));
+  const needed = kept.filter(({ reason }) => reason.kind === 'needed');
   if (needed.length > 0) {
     const list = needed.map(({ volume, reason }) => `\n  ${volumeText(volume)}: ${reasonText(reason)}`).join('');
     throw new InUseError(`${needed.length} image(s) are in use and stay until nothing needs them:${list}`, {
@@ -190,12 +184,6 @@ function assertComplete({ verdicts, sight }: SeenJudgement, { forceInUse }: Purg
         : `'poolkeeper why VOLUME' shows what needs one; --force-in-use deletes them all the same`,
     });
   }
-  const held = kept.filter((verdict) => !forceInUse || !isForced(verdict, sight));
-  const unseen = incompleteView(
-    held.map((verdict) => {
-      if (verdict.reason.kind !== 'needed') return verdict;
-      return { ...verdict, reason: { kind: 'unseen', blindSpots: hindrancesOf(sight, verdict.volume.name) } };
-    }),
-  );
+  const unseen = incompleteView(kept) ?? heldBack(outcomes);
   if (unseen !== undefined) throw unseen;
 }

@@ -16,6 +16,10 @@ import { listVolumeNames } from '../libvirt/volume.ts';
 import { reasonText } from '../report/sweep-report.ts';
 import { setAside } from '../state/set-aside.ts';
 import { foreignMetadata } from './foreign-metadata.ts';
+import { showReturned } from '../report/trash-report.ts';
+import { mendTrash } from '../app/trash.ts';
+import { assertNotOpen } from '../execute/assert-not-open.ts';
+import { askPatiently } from '../state/trash.ts';
 import { resumeReplacements } from './resume-replacements.ts';
 import type { LockedSession, Session } from './session.ts';
 
@@ -26,6 +30,7 @@ import type { LockedSession, Session } from './session.ts';
  */
 export async function repairState(session: LockedSession): Promise<void> {
   await resumeReplacements(session);
+  showReturned(await mendTrash(session), 'interrupted', session.reporter);
   const { environment, reporter, connection, pool, paths } = session;
   const view = await gatherPoolView(pool, await listVolumeNames(connection, pool.name), paths);
   for (const { kind, name, identity, error } of view.damaged) {
@@ -164,12 +169,15 @@ export function assertUnusedIn(session: Session): (volumeName: string, isOfThisR
   return async (volumeName, isOfThisRun) => {
     const policy = { now: session.context.clock.now(), graceMs: 0, minAgeMs: 0 };
     const scope = new Set([volumeName]);
-    const { verdicts } = await judgePool(session, policy, { only: scope, retired: scope });
+    const { verdicts, isHere } = await judgePool(session, policy, { only: scope, retired: scope });
     const [verdict] = verdicts;
-    if (verdict?.action === 'delete') return;
+    const assertClosed = async (path: string): Promise<void> => {
+      if (isHere && !isOfThisRun) assertNotOpen(await askPatiently(path), `'${volumeName}'`);
+    };
+    if (verdict?.action === 'delete') return assertClosed(verdict.volume.path);
     if (verdict?.reason.kind === 'unseen') {
       const hindrance = verdict.reason.blindSpots.find(isHindrance);
-      if (hindrance === undefined || isOfThisRun) return;
+      if (hindrance === undefined || isOfThisRun) return assertClosed(verdict.volume.path);
       const { what, cause, remedy } = hindrance;
       throw new IncompleteViewError(`cannot touch the unfinished volume '${volumeName}': nobody can tell ${what}`, {
         hint: `${cause}; ${remedy}`,

@@ -1,6 +1,9 @@
 import { imageLabel } from '../core/snapshots.ts';
 import type { Replacement } from '../core/replacement.ts';
 import { PoolkeeperError } from '../errors.ts';
+import { assertNotOpen } from '../execute/assert-not-open.ts';
+import { lookupVolume } from '../libvirt/volume.ts';
+import { askPatiently } from '../state/trash.ts';
 import { resumeReplacement } from '../execute/replace-volume.ts';
 import { assertSoleUse } from '../gather/sole-use.ts';
 import { readRecords } from '../state/records.ts';
@@ -36,8 +39,10 @@ const OUTCOMES = {
     'somebody put something else in its place since, which is left as it is; the content that it was to have is kept as a snapshot',
 } as const;
 
-function assertIdle({ volumeName }: Replacement, label: string, session: LockedSession): Promise<void> {
-  return assertSoleUse(session, { volumeName, label, isContentKept: true });
+async function assertIdle({ volumeName }: Replacement, label: string, session: LockedSession): Promise<void> {
+  await assertSoleUse(session, { volumeName, label, isContentKept: true });
+  const { path } = await lookupVolume(session.connection, session.pool.name, volumeName);
+  assertNotOpen(await askPatiently(path), label);
 }
 
 async function labelOf({ volumeName }: Replacement, { paths }: LockedSession): Promise<string> {

@@ -2,8 +2,9 @@ import type { Argv } from 'yargs';
 import { parseBytes } from '../core/byte-size.ts';
 import { parseDuration } from '../core/duration.ts';
 import type { CollectionPolicy, RetentionPolicy, RetentionSettings } from '../core/retention.ts';
+import type { TrashPolicy } from '../core/trash.ts';
 import { assertWholeNumber } from '../core/whole-number.ts';
-import { GONE_CHOICES, MOST_VERSIONS } from '../config/settings.ts';
+import { DEFAULT_TRASH_FOR, GONE_CHOICES, MOST_VERSIONS } from '../config/settings.ts';
 import { UsageError } from '../errors.ts';
 import { displayOf } from './choose-sources.ts';
 import type { ConfiguredArguments } from './configuration.ts';
@@ -18,6 +19,8 @@ export interface RetentionArguments extends ConfiguredArguments {
   readonly maxSize: string | undefined;
   readonly gone: RetentionPolicy['gone'];
   readonly allowMassRemoval: boolean;
+  readonly trashFor?: string;
+  readonly trashMinFree?: number;
 }
 
 /** Options of commands that collect garbage. */
@@ -33,6 +36,17 @@ export function retentionOptions<T>(yargs: Argv<T>) {
     .option('grace', { ...text, defaultDescription: '2h', describe: 'keep volumes that were needed within this time' })
     .option('unused-for', { ...text, describe: 'also drop older versions that nothing needed for so long' })
     .option('max-size', { ...text, describe: 'over it, drop older versions that were used longest ago, down to 80 %' })
+    .option('trash-for', {
+      ...text,
+      defaultDescription: '7d',
+      describe: 'how long what is deleted can be brought back',
+    })
+    .option('trash-min-free', {
+      type: 'number',
+      requiresArg: true,
+      defaultDescription: '10',
+      describe: 'empty the trash while less of the disk is free, in percent',
+    })
     .option('gone', {
       ...text,
       choices: GONE_CHOICES,
@@ -59,6 +73,26 @@ export function collectionPolicy(options: RetentionArguments): CollectionPolicy 
       policy: { keepVersions, unusedForMs, maxSizeBytes, gone: options.gone },
       sources: ownPolicies(options),
     },
+  };
+}
+
+/** What is kept in the trash, and for how much space. */
+export interface TrashSettings extends TrashPolicy {
+  readonly reserveBytes: bigint;
+}
+
+/** @throws UsageError naming the option that does not make sense. */
+export function trashSettings(
+  options: Pick<RetentionArguments, 'trashFor' | 'trashMinFree'> & {
+    /** A setting of transfers that counts here as well. */
+    readonly reserve?: string;
+  },
+): TrashSettings {
+  const { trashFor = DEFAULT_TRASH_FOR, trashMinFree = 10, reserve = '0' } = options;
+  return {
+    keepMs: parseDuration(trashFor, '--trash-for'),
+    minFreePercent: assertWholeNumber(trashMinFree, '--trash-min-free', 0, 99),
+    reserveBytes: parseBytes(reserve, '--reserve'),
   };
 }
 

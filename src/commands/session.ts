@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { DEFAULT_TRASH_FOR } from '../config/settings.ts';
 import type { Claims } from '../core/claim.ts';
+import { parseDuration } from '../core/duration.ts';
 import type { Fetcher } from '../core/ports.ts';
 import { IntegrityError, LibvirtError, TrustError } from '../errors.ts';
 import type { Environment } from '../execute/environment.ts';
@@ -35,6 +37,8 @@ export interface Session extends PoolToJudge {
   readonly context: CommandContext;
   /** Where the state of all pools lies. */
   readonly stateDir: string;
+  /** How long what is deleted stays in the trash. */
+  readonly trashForMs: number;
   /** Makes the metadata directory that of the pool, for commands that work on one pool. */
   readonly claimMetadata?: () => Promise<void>;
   /** Whether the pool does not exist yet, and a dry run only takes it for made. */
@@ -105,6 +109,7 @@ export async function openSession(
     connection,
     pool,
     paths,
+    trashForMs: trashForMsOf(options),
     claimMetadata: () => claimMetadata(paths, owner, context.uid),
     pathsOf,
     context,
@@ -143,8 +148,14 @@ export function openPlannedSession(
     qemuImg: createQemuImgInfo(),
     ownPid: context.pid,
     readClaims: claimsOf(context, options),
+    trashForMs: trashForMsOf(options),
     isPlanned: true,
   };
+}
+
+/** How long what is deleted stays in the trash. */
+export function trashForMsOf({ trashFor = DEFAULT_TRASH_FOR }: CommonArguments): number {
+  return parseDuration(trashFor, 'trash-for');
 }
 
 /** Opens the session of a command, and something to fetch by, for the time of `use`. */
@@ -221,16 +232,17 @@ export async function withLock<T>(
   try {
     await session.claimMetadata?.();
     await removeMetadataStaging(paths.metadata);
-    for (const dir of [paths.root, paths.records, paths.sources, paths.tasks]) await removeTemporaryFiles(dir);
+    for (const dir of [paths.root, paths.records, paths.sources, paths.tasks, paths.trash])
+      await removeTemporaryFiles(dir);
     await pruneTasks(paths.tasks, context.clock.now());
     const journal = await openSoundJournal(session);
     try {
-      const { clock, signal, version, pid } = context;
+      const { clock, signal, version, pid, uid } = context;
       const program = `poolkeeper ${version}`;
       const runId = newRunId(clock.now());
       const { progress } = session.reporter;
       const tools = { connection, journal, fetcher, clock, progress, signal };
-      const environment = { ...tools, poolName: pool.name, paths, program, runId, pid };
+      const environment = { ...tools, poolName: pool.name, pool, paths, program, runId, pid, uid };
       return await use({ ...session, environment });
     } finally {
       await journal.close();

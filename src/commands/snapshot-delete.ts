@@ -2,7 +2,7 @@ import type { Verdict } from '../core/sweep-plan.ts';
 import { childrenOf, findSnapshot, imageLabel, type Snapshot } from '../core/snapshots.ts';
 import { FailureError, InUseError } from '../errors.ts';
 import { withdrawImage } from '../execute/withdraw-image.ts';
-import { reasonText, showSwept } from '../report/sweep-report.ts';
+import { heldBack, reasonText, showSwept } from '../report/sweep-report.ts';
 import type { FoundImage } from './find-image.ts';
 import { assertSettled, permitted, readSnapshots } from './persistent-image.ts';
 import type { LockedSession } from './session.ts';
@@ -39,7 +39,9 @@ export async function deleteSnapshot(
   }
   const { verdict, outcome } = await sweepVolume(session, volumeName);
   if (outcome === undefined) throw stays(snapshot, label, verdict);
-  showSwept(outcome, reporter);
+  showSwept(outcome, reporter, session.trashForMs);
+  const unseen = heldBack([outcome]);
+  if (unseen !== undefined) throw unseen;
   if (outcome.result !== 'deleted')
     throw new FailureError(`snapshot '${snapshot.name}' of image ${label} was not deleted`);
 }

@@ -16,13 +16,16 @@ export interface SweptVolume {
 }
 
 /** Deletes one volume at once if nothing needs it, by the rule and the deleter of everything else. */
-export async function sweepVolume(session: LockedSession, volumeName: string): Promise<SweptVolume> {
+export async function sweepVolume(session: LockedSession, volumeName: string, isForever = false): Promise<SweptVolume> {
   const { environment, context } = session;
   const only = new Set([volumeName]);
   const judge = () => judgePool(session, { now: context.clock.now(), graceMs: 0, minAgeMs: 0 }, { only });
-  const { verdicts, view } = await judge();
+  const { verdicts, view, folder, isHere } = await judge();
   const [outcome] = await executeSweep(verdicts, {
     environment,
+    folder,
+    isHere,
+    isForever,
     rejudge: async () => (await judge()).verdicts,
     afterDelete: ({ name }) => recordDeletion(name, view, environment),
   });
@@ -33,8 +36,9 @@ export async function sweepVolume(session: LockedSession, volumeName: string): P
 export async function sweepCopy(session: LockedSession, volumeName: string): Promise<void> {
   if (session.context.signal.aborted) return;
   try {
-    const { outcome } = await sweepVolume(session, volumeName);
-    if (outcome?.result === 'failed') showSwept(outcome, session.reporter);
+    // Its content is elsewhere, or never was whole: nobody can want it back.
+    const { outcome } = await sweepVolume(session, volumeName, true);
+    if (outcome?.result === 'failed') showSwept(outcome, session.reporter, session.trashForMs);
   } catch (error) {
     if (!(error instanceof PoolkeeperError)) throw error;
     session.reporter.warning(`could not delete the temporary volume '${volumeName}': ${error.message}`, error.hint);

@@ -16,10 +16,12 @@ import { type PoolView, withListed } from '../gather/pool-view.ts';
 import { type IsGone, sourceOf, stockOf } from '../gather/stock.ts';
 import { showRescue, showRetired } from '../report/retention-report.ts';
 import { showRemembered } from '../report/forget-report.ts';
-import { incompleteView, knownIncompleteView, showSwept, warnOfUnseen } from '../report/sweep-report.ts';
+import { heldBack, incompleteView, knownIncompleteView, showSwept, warnOfUnseen } from '../report/sweep-report.ts';
 import { readMoment } from '../state/lived-count.ts';
 import { readRecords } from '../state/records.ts';
+import type { TrashSettings } from './retention-options.ts';
 import type { LockedSession, Session } from './session.ts';
+import { emptyTrashByPolicy } from './trash.ts';
 
 /** What a collection is about. */
 export interface CollectionScope {
@@ -95,9 +97,11 @@ async function settle(session: Session, { gathered: { graph } }: PoolSight): Pro
 export async function collect(
   session: LockedSession,
   { sight, judgement, retention, retired, rescued }: Collection,
-  { policy: { graceMs, minAgeMs }, allowMassRemoval }: Pick<CollectionScope, 'policy'> & { allowMassRemoval: boolean },
+  options: Pick<CollectionScope, 'policy'> & { readonly trash: TrashSettings; readonly allowMassRemoval: boolean },
 ): Promise<Swept> {
-  const { environment, reporter } = session;
+  const { environment, reporter, trashForMs } = session;
+  const { policy, trash, allowMassRemoval } = options;
+  const { graceMs, minAgeMs } = policy;
   const { view, verdicts } = judgement;
   const names = new Set(retired.map(({ image }) => image.volumeName));
   const taken = new Set([...names, ...rescued.map(({ record }) => record.volumeName)]);
@@ -107,21 +111,25 @@ export async function collect(
     (await recordVerdicts({ view, verdicts: others }, environment)) ??
     (await recordUses(usedNames(retention), judgement, environment));
   if (unrecorded !== undefined) reporter.warning(unrecorded.message, unrecorded.hint);
-  const refusal = allowMassRemoval ? undefined : tooMany(judgement, names);
-  if (refusal !== undefined) return { outcomes: [], refusal, retired: [] };
+  const guard = allowMassRemoval ? undefined : tooMany(judgement, names);
+  if (guard !== undefined) return { outcomes: [], refusal: guard, retired: [] };
   const withdrawn = await withdrawAll(retired, view, session);
   const written = await readRecords(session.paths.records);
   const outcomes = await executeSweep(verdicts, {
     environment,
+    folder: judgement.folder,
+    isHere: judgement.isHere,
     rejudge: async (only) => {
       const moment = await readMoment(session.stateDir, session.context.clock);
       return (await judgePool(session, { graceMs, minAgeMs, ...moment }, { only })).verdicts;
     },
     afterDelete: async ({ name }) => recordDeletion(name, { ...view, ...written }, environment),
   });
-  for (const outcome of outcomes) showSwept(outcome, reporter);
+  for (const outcome of outcomes) showSwept(outcome, reporter, trashForMs);
+  const heldBytes = bytesAfter(retention, outcomes);
+  await emptyTrashByPolicy(session, { ...trash, maxSizeBytes: policy.retention.policy.maxSizeBytes, heldBytes });
   const unseen = await tellUnseen(session, sight, verdicts);
-  return { outcomes, refusal: unseen ?? withdrawn.failure, retired: withdrawn.names };
+  return { outcomes, refusal: unseen ?? heldBack(outcomes) ?? withdrawn.failure, retired: withdrawn.names };
 }
 
 /**
@@ -139,6 +147,14 @@ async function tellUnseen(
   const refusal = word.isDue ? incompleteView(verdicts) : knownIncompleteView(verdicts, word.since);
   if (refusal === undefined && word.isDue) warnOfUnseen(graph.blindSpots, reporter);
   return refusal;
+}
+
+/** What the images of the pool take up once the sweep is over. */
+function bytesAfter(retention: readonly RetentionVerdict[], outcomes: readonly SweepOutcome[]): bigint {
+  const gone = new Set(outcomes.flatMap(({ result, volume }) => (result === 'deleted' ? [volume.name] : [])));
+  let bytes = 0n;
+  for (const { image } of retention) if (!gone.has(image.volumeName)) bytes += image.sizeBytes;
+  return bytes;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { recallFromTrash } from '../app/trash.ts';
 import type { OpenIntent } from '../core/journal.ts';
 import { identityText } from '../core/identity.ts';
 import type { PartialImage } from '../core/partial-image.ts';
@@ -10,6 +11,7 @@ import { gatherPoolView, type PoolView, volumeNameIn } from '../gather/pool-view
 import { poolSpace } from '../libvirt/storage-pool.ts';
 import { listVolumeNames, type NamedVolume } from '../libvirt/volume.ts';
 import { type Delivery, showDone, showStart } from '../report/sync-report.ts';
+import { showReturned } from '../report/trash-report.ts';
 import type { Reporter } from '../report/reporter.ts';
 import { resolveItemUrl } from '../simplestreams/source.ts';
 import { publicAddress } from '../transfer/address.ts';
@@ -19,6 +21,7 @@ import { foreignMetadata, showForeignMetadata } from './foreign-metadata.ts';
 import { assertUnusedIn, partialImages } from './repair-state.ts';
 import type { LockedSession, Session } from './session.ts';
 import type { TransferPolicy } from './transfer-options.ts';
+import { makeRoomInTrash } from './trash.ts';
 
 /** How a round of a sync is to go. */
 export interface RoundPolicy {
@@ -90,7 +93,11 @@ export async function executeRound(
   policy: RoundPolicy,
   onView: (view: PoolView) => void,
 ): Promise<Round> {
-  const plan = await planRound(session, source, policy, await lookAtPool(session));
+  const returned = await recallFromTrash(session, source.selection.wanted);
+  showReturned(returned, 'recall', session.reporter);
+  let plan = await planRound(session, source, policy, await lookAtPool(session));
+  if (await makeRoomFor(plan.steps, session))
+    plan = await planRound(session, source, policy, await lookAtPool(session));
   onView(plan.view);
   const run = syncRun(session, source, { policy, records: plan.view.records, isRepeated: false });
   return { source, outcomes: await executeSync(plan.steps, run) };
@@ -130,6 +137,13 @@ export function showLeftAlone({ foreign, undecodable, unknown, damaged }: PoolVi
   for (const [identity, reason] of unknown) reporter.warning(`image ${identity} is left as it is: ${reason}`);
   for (const { identity, error } of damaged)
     reporter.warning(`image ${identityText(identity)} is left as it is: ${error.message}`, error.hint);
+}
+
+/** Empties the trash for the images that find no room. @returns whether there is more of it now. */
+async function makeRoomFor(steps: readonly SyncStep[], session: LockedSession): Promise<boolean> {
+  let neededBytes = 0n;
+  for (const step of steps) if (step.action === 'skip' && step.lacksRoom === true) neededBytes += step.image.sizeBytes;
+  return neededBytes > 0n && (await makeRoomInTrash(session, neededBytes));
 }
 
 /** The pool was refreshed when this run began, so the names that libvirt knows are those of volumes that are there. */

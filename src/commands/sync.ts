@@ -20,7 +20,7 @@ import { goneFrom } from './gone-products.ts';
 import { type MetricsArguments, metricsOption, observeRun } from './observe-run.ts';
 import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
-import { collectionPolicy, type RetentionArguments, retentionOptions } from './retention-options.ts';
+import { collectionPolicy, type RetentionArguments, retentionOptions, trashSettings } from './retention-options.ts';
 import {
   fetcherOf,
   type LockedSession,
@@ -38,6 +38,7 @@ import { finish } from './sync-result.ts';
 import type { RoundPolicy } from './sync-round.ts';
 import { outcomesOf, planSources, type SourceResult, SourceReading, syncSources } from './sync-sources.ts';
 import { collect, type CollectionScope, countWaiting, planCollection, refusalOf, type Swept } from './sweep-pool.ts';
+import { rescueTrashed, showRescuesOfTrash } from './trash.ts';
 import { type TransferArguments, transferOptions, transferPolicy } from './transfer-options.ts';
 
 interface SyncArguments
@@ -147,6 +148,7 @@ async function dryRun(session: Session, reading: SourceReading, plan: SyncPlan):
   const { results, steps } = await planSources(session, plan.sources, { policy: plan.policy, reading });
   showPlan(steps, session.reporter);
   const retired = steps.flatMap((step) => (step.action === 'retire' && !step.retained ? [step.volumeName] : []));
+  if (session.isPlanned !== true) await showRescuesOfTrash(session);
   let swept: Swept | undefined;
   if (!plan.options.noGc && session.isPlanned !== true && results.some(({ round }) => round !== undefined)) {
     const collection = await planCollection(session, collectionScope(results, plan, new Set(retired)));
@@ -163,6 +165,7 @@ async function sync(session: LockedSession, reading: SourceReading, plan: SyncPl
   const { connection, pool, reporter, environment } = session;
   await refreshPool(connection, pool.name);
   await repairState(session);
+  await rescueTrashed(session);
   const results = await syncSources(session, plan.sources, { policy: plan.policy, reading });
   await tellUnclaimed(session);
   const swept = plan.options.noGc ? undefined : await sweep(session, results, plan);
@@ -193,7 +196,8 @@ async function sweep(
   const scope = collectionScope(results, plan, new Set());
   const collection = await planCollection(session, scope);
   showVerdicts(collection.judgement.verdicts, session.reporter, false);
-  return collect(session, collection, { ...scope, allowMassRemoval: plan.options.allowMassRemoval });
+  const { allowMassRemoval } = plan.options;
+  return collect(session, collection, { ...scope, trash: trashSettings(plan.options), allowMassRemoval });
 }
 
 /** Products that no source names, or that the filters leave out, keep the versions that they have. */

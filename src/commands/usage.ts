@@ -3,6 +3,8 @@ import { type ImageUsage, measureUsage } from '../core/space-usage.ts';
 import { seePool } from '../gather/judge-pool.ts';
 import { measuredImages } from '../gather/measured-images.ts';
 import { showImageUsage, showUsageTotals, showUserUsage } from '../report/usage-report.ts';
+import { readTrash } from '../app/trash.ts';
+import { showTrashTotals } from '../report/trash-report.ts';
 import type { CommandContext } from './context.ts';
 import { findImage, imagesOf } from './find-image.ts';
 import { type PoolArguments, poolOptions, type Verb } from './options.ts';
@@ -51,5 +53,8 @@ async function usage(session: Session, { image: words = [], by }: UsageArguments
     );
     showUserUsage(needed, session.reporter);
   }
-  if (chosen === undefined) showUsageTotals(images, session.reporter);
+  if (chosen !== undefined) return;
+  showUsageTotals(images, session.reporter);
+  const { pool, context, paths, trashForMs, reporter } = session;
+  showTrashTotals(await readTrash({ pool, uid: context.uid }, paths), trashForMs, reporter);
 }

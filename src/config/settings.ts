@@ -37,6 +37,9 @@ export const MOST_RETRIES = 100;
 /** The pool that commands work on unless told otherwise. */
 export const DEFAULT_POOL = 'uvtool';
 
+/** How long what was deleted can be brought back. */
+export const DEFAULT_TRASH_FOR = '7d';
+
 /** Every setting, in the order in which they are shown. */
 export const SETTINGS: readonly Setting[] = [
   { key: 'connect', option: 'connect', variable: 'LIBVIRT_DEFAULT_URI', read: text },
@@ -60,6 +63,8 @@ export const SETTINGS: readonly Setting[] = [
   { key: 'unused-for', option: 'unusedFor', section: 'retention', read: longDuration },
   { key: 'max-size', option: 'maxSize', section: 'retention', read: largeSize },
   { key: 'gone', option: 'gone', section: 'retention', fallback: 'keep', read: gone },
+  { key: 'trash-for', option: 'trashFor', section: 'retention', fallback: DEFAULT_TRASH_FOR, read: duration },
+  { key: 'trash-min-free', option: 'trashMinFree', section: 'retention', fallback: 10, read: number(0, 99) },
 ];
 
 /** Where an effective value comes from. */

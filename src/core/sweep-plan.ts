@@ -1,5 +1,6 @@
 import type { PoolkeeperError } from '../errors.ts';
 import type { BlindSpot } from './reference.ts';
+import type { TrashEntry } from './trash.ts';
 import {
   concerns,
   createResolver,
@@ -60,8 +61,21 @@ export type KeepReason =
   | { readonly kind: 'volume type' };
 
 export type Verdict =
-  | { readonly action: 'delete'; readonly volume: PoolVolume }
+  | {
+      readonly action: 'delete';
+      readonly volume: PoolVolume;
+      /** Something needs it, and `--force-in-use` overrides that. */
+      readonly isForced?: boolean;
+    }
   | { readonly action: 'keep'; readonly volume: PoolVolume; readonly reason: KeepReason };
+
+/**
+ * Why a volume was spared in the last moment.
+ * - `changed`: it is not what it was when the plan was made, or no longer garbage
+ * - `held`: somebody has it open
+ * - `unseen`: nobody can tell whether somebody has it open, or whether the folder is still the one that was looked at
+ */
+export type SpareKind = 'changed' | 'held' | 'unseen';
 
 /** What became of a volume that was to be deleted. */
 export type SweepOutcome =
@@ -70,9 +84,13 @@ export type SweepOutcome =
       readonly volume: PoolVolume;
       /** Why it could not be written down; the next run will. */
       readonly unrecorded?: PoolkeeperError;
+      /** Where its file lies now; `undefined`: it is gone for good. */
+      readonly trashed?: TrashEntry;
+      /** Why its file could not be kept in the trash, although it was to be. */
+      readonly noTrash?: string;
     }
-  /** Something changed since the plan was made, so the volume stays. */
-  | { readonly result: 'spared'; readonly volume: PoolVolume; readonly reason: string }
+  /** Something changed since the plan was made, or speaks against it only now, so the volume stays. */
+  | { readonly result: 'spared'; readonly volume: PoolVolume; readonly why: SpareKind; readonly reason: string }
   | { readonly result: 'failed'; readonly volume: PoolVolume; readonly error: PoolkeeperError };
 
 /**

@@ -207,12 +207,6 @@ export function chainOf(need: Need): readonly Link[] {
   return links;
 }
 
-/** Whether the need comes from a lease or a pin. */
-export function isClaimed(need: Need): boolean {
-  const from = chainOf(need)[0]?.from;
-  return from !== undefined && 'isClaim' in from && from.isClaim;
-}
-
 /** Whether a blind spot could hide a need for this node. */
 export function concerns(blindSpot: BlindSpot, node: GraphNode): boolean {
   if (blindSpot.holder === node.id) return false;

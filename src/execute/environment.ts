@@ -4,6 +4,7 @@ import type { Clock, Fetcher, Progress } from '../core/ports.ts';
 import type { ImageRecord, RecordTimes } from '../core/record.ts';
 import { IntegrityError } from '../errors.ts';
 import type { Connection } from '../libvirt/connection.ts';
+import type { StoragePool } from '../libvirt/storage-pool.ts';
 import type { Journal } from '../state/journal.ts';
 import type { PoolStatePaths } from '../state/paths.ts';
 import { writeRecord } from '../state/records.ts';
@@ -12,6 +13,7 @@ import { writeRecord } from '../state/records.ts';
 export interface Environment {
   readonly connection: Connection;
   readonly poolName: string;
+  readonly pool: StoragePool;
   readonly paths: PoolStatePaths;
   readonly journal: Journal;
   readonly fetcher: Fetcher;
@@ -24,6 +26,8 @@ export interface Environment {
   readonly runId: string;
   /** This process, for tasks. */
   readonly pid: number;
+  /** The effective user of this process. */
+  readonly uid: number;
 }
 
 /** What a change says of an image; the rest is carried over, traits too unless it gives them. */

@@ -19,7 +19,7 @@ const USE_RESOLUTION_MS = 600_000;
  * keep anybody from making room.
  */
 export async function recordVerdicts(
-  { view, verdicts }: Judgement,
+  { view, verdicts }: Pick<Judgement, 'view' | 'verdicts'>,
   environment: Environment,
 ): Promise<NoSpaceError | undefined> {
   return unlessFull(async () => {

@@ -1,5 +1,6 @@
 import { readlink } from 'node:fs/promises';
 import { posix } from 'node:path';
+import { isTrashFolder } from '../core/trash.ts';
 import type { Token } from '../core/use-graph.ts';
 import { type Draft, type DraftNode, fileNode, toEdge } from './draft.ts';
 import type { FileIdentifier, FileIdentity } from './file-identity.ts';
@@ -61,11 +62,13 @@ export async function draftTree(
 }
 
 function identifyEntries(folder: Buffer, names: readonly Buffer[], files: FileIdentifier): readonly Entry[] {
-  return names.map((nameBytes) => {
+  const entries = names.map((nameBytes) => {
     const bytes = Buffer.concat([folder, Buffer.from('/'), nameBytes]);
     const path = bytes.toString();
     return { bytes, path, name: nameBytes.toString(), identity: files.identify(path, bytes) };
   });
+  // What lies in a trash needs nothing. Whoever names a file in it names its whole path.
+  return entries.filter(({ name, identity }) => identity.state !== 'directory' || !isTrashFolder(name));
 }
 
 async function draftEntry(entry: Entry, tokens: readonly Token[], sight: TreeSight): Promise<DraftNode | undefined> {

@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { formatBytes } from '../core/byte-size.ts';
 import { type Finding, ok, orOk, problem, warning } from '../core/finding.ts';
 import { isHindrance } from '../core/reference.ts';
+import { isFilePool, openTrash } from '../execute/pool-trash.ts';
 import { poolSpace } from '../libvirt/storage-pool.ts';
 import { ensurePrivateDir } from '../state/private-dir.ts';
 import { fileError } from '../state/file-error.ts';
@@ -124,6 +125,27 @@ export function checkDeletion({ pool, sight, uid }: PoolPatient): readonly Findi
     warning(`nobody can tell ${what}: ${cause}; nothing of it is deleted`, remedy),
   );
   return orOk(findings, `user ${uid} may delete from storage pool '${pool.name}'`);
+}
+
+/** Whether deletions can be taken back. */
+export function checkTrash({ pool, uid, sight }: PoolPatient): readonly Finding[] {
+  const { is } = sight.gathered.places.pools.get(pool.name) ?? { is: 'empty' };
+  if (!isFilePool(pool) || is === 'elsewhere' || is === 'unproven') return [];
+  try {
+    using trash = openTrash({ pool, uid });
+    const refusals = trash.places.map((place) => [place, trash.foresee(place)] as const);
+    const fit = refusals.find(([, refusal]) => refusal === undefined);
+    if (fit !== undefined) return [ok(`what is deleted is kept for a while in '${fit[0]}'`)];
+    const list = refusals.map(([place, refusal]) => `${place}: ${refusal ?? ''}`).join(', ');
+    return [
+      warning(
+        `what is deleted from storage pool '${pool.name}' cannot be brought back: there is no place for a trash (${list})`,
+        'let the folder above the pool be on the same file system, and be writable for the owner of the pool',
+      ),
+    ];
+  } catch (cause) {
+    throw fileError(`cannot open the folder of storage pool '${pool.name}'`, cause);
+  }
 }
 
 /** Whether there is room for what comes next. */

@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import type { BlindSpot } from '../core/reference.ts';
+import type { FolderIdentity } from '../core/trash.ts';
 import { LibvirtError, PoolkeeperError } from '../errors.ts';
 import { openLocalImage } from '../image-format/local-file.ts';
 import { IMAGE_HEAD_BYTES, isImageHead } from '../image-format/signature.ts';
@@ -8,6 +9,7 @@ import { type DomainListing, listDomainDocuments } from '../libvirt/domain.ts';
 import { hasNumber, isNoStoragePool, VIR_ERR } from '../libvirt/error-codes.ts';
 import { listPools, lookupPool, refreshPool, type StoragePool } from '../libvirt/storage-pool.ts';
 import { listVolumeNames, listVolumes, type VolumeListing } from '../libvirt/volume.ts';
+import { folderIdentity } from '../state/trash.ts';
 
 /** A pool and what is in it, as libvirt and the file system show it. */
 export interface PoolListing extends VolumeListing {
@@ -17,6 +19,8 @@ export interface PoolListing extends VolumeListing {
   readonly blindSpots: readonly BlindSpot[];
   /** Nobody knows what is in it. */
   readonly isUnseen?: boolean;
+  /** Its directory on this host, as it was before anything in it was looked at. */
+  readonly folder?: FolderIdentity | undefined;
 }
 
 /** Everything that one libvirt host lists. */
@@ -37,7 +41,10 @@ const NO_VOLUMES: VolumeListing = { volumes: [], unreadable: [] };
  */
 export async function listInventory(connection: Connection, isLocal: boolean): Promise<Inventory> {
   const pools: PoolListing[] = [];
-  for (const pool of await listPools(connection)) pools.push(await listPool(pool, connection, isLocal));
+  for (const pool of await listPools(connection)) {
+    const folder = isLocal ? folderIdentity(pool.targetPath) : undefined;
+    pools.push({ ...(await listPool(pool, connection, isLocal)), folder });
+  }
   return { pools, ...(await listDomainDocuments(connection)) };
 }
 

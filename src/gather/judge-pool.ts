@@ -1,8 +1,9 @@
 import { type BlindSpot, isHindrance } from '../core/reference.ts';
 import { planSweep, type SweepPolicy, type Verdict } from '../core/sweep-plan.ts';
+import type { FolderIdentity } from '../core/trash.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import type { PoolStatePaths } from '../state/paths.ts';
-import { concerns } from '../core/use-graph.ts';
+import { concerns, createResolver, reachedFrom } from '../core/use-graph.ts';
 import { findSeen } from './pool-nodes.ts';
 import { causesElsewhere } from './other-pools.ts';
 import { gatherPoolView, type PoolView } from './pool-view.ts';
@@ -29,6 +30,10 @@ export interface PoolSight {
 export interface Judgement {
   readonly view: PoolView;
   readonly verdicts: readonly Verdict[];
+  /** Whether its files are proven to be files of this host. */
+  readonly isHere: boolean;
+  /** The pool's folder when it was looked at. */
+  readonly folder?: FolderIdentity | undefined;
 }
 
 /** Which volumes a judgement is about. */
@@ -69,7 +74,35 @@ export function judgeSight(
   const judged = only === undefined ? candidates : candidates.filter(({ volume }) => only.has(volume.name));
   const { graph } = gathered;
   const blindSpots = isAlsoRemote ? graph.blindSpots.filter(({ kind }) => kind !== 'remote') : graph.blindSpots;
-  return { view, verdicts: planSweep(judged, { ...graph, blindSpots }, policy, causes) };
+  return {
+    view,
+    verdicts: planSweep(judged, { ...graph, blindSpots }, policy, causes),
+    folder: gathered.folders?.get(view.pool.name),
+    isHere: gathered.places.pools.get(view.pool.name)?.is === 'here',
+  };
+}
+
+/**
+ * Verdicts under `--force-in-use`: neither need nor what could not be seen is a reason to keep a volume, but a lease, a lock, and what
+ * speaks against deleting in this pool at all are.
+ */
+export function forceDeletions(sight: PoolSight, verdicts: readonly Verdict[]): readonly Verdict[] {
+  const { graph, volumes } = sight.gathered;
+  const resolver = createResolver(graph.nodes);
+  const claimed = reachedFrom(
+    graph.roots.flatMap((root) => (root.isClaim === true ? root.edges : [])),
+    resolver,
+  );
+  return verdicts.map((verdict): Verdict => {
+    if (verdict.action === 'delete') return verdict;
+    const { volume, reason } = verdict;
+    const node = findSeen(volumes, volume.pool, volume.name)?.node;
+    const isForceable = reason.kind === 'needed' || reason.kind === 'unseen';
+    if (!isForceable || node === undefined || claimed.has(node)) return verdict;
+    const hindrances = hindrancesOf(sight, volume.name);
+    if (hindrances.length > 0) return { action: 'keep', volume, reason: { kind: 'unseen', blindSpots: hindrances } };
+    return { action: 'delete', volume, isForced: reason.kind === 'needed' };
+  });
 }
 
 /** The managed volumes that something needs which is no image of the pool itself, by name, with what it is. */
@@ -85,7 +118,7 @@ export function volumesInUse(sight: PoolSight, now: number): ReadonlyMap<string,
 }
 
 /** What keeps this run from deleting a volume of the pool at all, whether or not something needs it. */
-export function hindrancesOf({ gathered, view }: PoolSight, volumeName: string): readonly BlindSpot[] {
+function hindrancesOf({ gathered, view }: PoolSight, volumeName: string): readonly BlindSpot[] {
   const node = findSeen(gathered.volumes, view.pool.name, volumeName)?.node;
   return gathered.graph.blindSpots.filter((spot) => isHindrance(spot) && (node === undefined || concerns(spot, node)));
 }

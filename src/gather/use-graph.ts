@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { claimReference, type Claims } from '../core/claim.ts';
 import type { Progress } from '../core/ports.ts';
 import { track } from '../core/track.ts';
+import type { FolderIdentity } from '../core/trash.ts';
 import { createResolver, type Edge, type GraphRoot, type UseGraph } from '../core/use-graph.ts';
 import { PoolkeeperError } from '../errors.ts';
 import type { QemuImgInfo } from '../image-format/qemu-img.ts';
@@ -39,6 +40,8 @@ export interface GatheredGraph {
   readonly unread: readonly UnreadPlace[];
   readonly volumes: readonly SeenVolume[];
   readonly pools: readonly StoragePool[];
+  /** The folders of the pools on this host as they were before anything in them was looked at, by name. */
+  readonly folders?: ReadonlyMap<string, FolderIdentity>;
 }
 
 /** What was gathered through a connection, and where its pools are. */
@@ -154,7 +157,11 @@ export async function drawGraph(
   const absences = judgeAbsences(draft, domains, { explored, forgotten });
   const { nodes, blindSpots } = draft;
   const holders = isLocal && ownPid !== undefined ? { holders: askedOnce(() => openFileRoots(nodes, ownPid)) } : {};
-  return { graph: { nodes, roots, blindSpots, absences, ...holders }, unread, volumes, pools };
+  const seen = inventory.pools.flatMap(({ pool, folder }) =>
+    folder === undefined ? [] : [[pool.name, folder] as const],
+  );
+  const graph = { nodes, roots, blindSpots, absences, ...holders };
+  return { graph, unread, volumes, pools, folders: new Map(seen) };
 }
 
 /** Claims are written down by the pool's UUID, since names of pools change. One on a pool that is no more keeps nothing. */

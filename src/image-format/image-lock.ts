@@ -2,6 +2,7 @@ import { closeSync, constants as files, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { IncompleteViewError, InUseError } from '../errors.ts';
 import { loadKoffi } from '../load-koffi.ts';
+import { askOpenBy, type OpenAnswer } from '../util/kernel.ts';
 
 /**
  * QEMU's lock bytes in an image, of which one open file locks those that it uses and those that it denies to others:
@@ -55,6 +56,11 @@ export class ImageLock implements Disposable {
   /** Keeps QEMU from reading it as well. @throws InUseError when some program of QEMU's has it open. */
   denyReading(): void {
     this.#deny(READ, ALL);
+  }
+
+  /** Asks the kernel whether anybody but this process has the image open, in whatever way. */
+  ask(): OpenAnswer {
+    return askOpenBy(this.#fd, 'write');
   }
 
   [Symbol.dispose](): void {

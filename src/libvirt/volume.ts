@@ -1,4 +1,5 @@
 import type { Permissions } from '../core/replacement.ts';
+import { isTrashFolder } from '../core/trash.ts';
 import { LibvirtError, PoolkeeperError } from '../errors.ts';
 import { isNoStorageVolume } from './error-codes.ts';
 import { using, withPool, withVolume, withVolumes } from './handles.ts';
@@ -53,7 +54,8 @@ export interface VolumeDescription {
 
 /**
  * The volumes of an active pool as of its last refresh. A volume that is not there is listed as missing, be it that it vanished
- * this moment or that its file system is not mounted; one that libvirt cannot describe (a QED overlay) as unreadable.
+ * this moment or that its file system is not mounted; one that libvirt cannot describe (a QED overlay) as unreadable. A trash
+ * folder of poolkeeper, which libvirt takes for a volume, is left out.
  */
 export async function listVolumes(connection: Connection, pool: string): Promise<VolumeListing> {
   const count = await connection.run((lane) => countVolumes(lane, pool));
@@ -69,10 +71,10 @@ export async function listVolumes(connection: Connection, pool: string): Promise
 export function listVolumeNames(connection: Connection, pool: string): Promise<readonly NamedVolume[]> {
   return connection.run((lane) =>
     withVolumes(lane, pool, async (handles) =>
-      handles.map((handle) => {
-        const name = lane.native.storageVolGetName(handle);
-        return { name, isNameExact: isExact(name) };
-      }),
+      handles
+        .map((handle) => lane.native.storageVolGetName(handle))
+        .filter((name) => !isTrashFolder(name))
+        .map((name) => ({ name, isNameExact: isExact(name) })),
     ),
   );
 }
@@ -206,7 +208,7 @@ function listShare(lane: Lane, pool: string, belongsHere: BelongsHere): Promise<
     const missing: string[] = [];
     for (const handle of handles) {
       const name = lane.native.storageVolGetName(handle);
-      if (!belongsHere(name)) continue;
+      if (!belongsHere(name) || isTrashFolder(name)) continue;
       try {
         volumes.push(await readVolume(lane, handle, pool));
       } catch (error) {

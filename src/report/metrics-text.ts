@@ -11,6 +11,10 @@ export interface PoolFigures {
   readonly heldBytes: bigint;
   /** What of it nothing needs, whether or not it is still waited for. */
   readonly reclaimableBytes: bigint;
+  /** What of deleted images still lies in the trash. */
+  readonly trashBytes: bigint;
+  /** When the last of it is freed, in milliseconds since the epoch; `undefined`: the trash is empty. */
+  readonly trashFreedAt: number | undefined;
   /** How many things could not be seen that may need images. */
   readonly blindSpots: number;
   /** The time of the newest document of each source in milliseconds since the epoch, by the source's address. */
@@ -103,6 +107,16 @@ function poolFamilies(figures: PoolFigures): readonly Family[] {
     { name: 'images_offered', help: 'Images that are offered to new domains.', samples: one(figures.offeredImages) },
     { name: 'held_bytes', help: 'What the images of the pool take up.', samples: one(figures.heldBytes) },
     { name: 'reclaimable_bytes', help: 'What of it nothing needs.', samples: one(figures.reclaimableBytes) },
+    {
+      name: 'trash_bytes',
+      help: 'What deleted images take up that can be brought back.',
+      samples: one(figures.trashBytes),
+    },
+    {
+      name: 'trash_freed_timestamp_seconds',
+      help: 'When all that lies in the trash is freed.',
+      samples: figures.trashFreedAt === undefined ? [] : one(figures.trashFreedAt / 1000),
+    },
     { name: 'blind_spots', help: 'Things that may need images and cannot be seen.', samples: one(figures.blindSpots) },
     {
       name: 'source_document_timestamp_seconds',

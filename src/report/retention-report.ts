@@ -5,6 +5,7 @@ import type { Rescue } from '../core/undo-plan.ts';
 import { isoTime } from './iso-time.ts';
 import type { Fields, Reporter } from './reporter.ts';
 import { reasonFields, reasonText } from './sweep-report.ts';
+import { dateOf } from './trash-report.ts';
 
 /** Why an image is held on to. */
 export const RETAINED: Readonly<Record<RetainReason, string>> = {
@@ -76,14 +77,19 @@ export function showRun(runId: string, count: number, reporter: Reporter): void 
 export interface Totals {
   readonly heldBytes: bigint;
   readonly freedBytes: bigint;
+  /** When the trash lets go of them; `undefined`: they are free now. */
+  readonly freedOn?: number | undefined;
 }
 
 /** Shows what a collection freed, or would free, and what stays. */
-export function showTotals({ heldBytes, freedBytes }: Totals, isDryRun: boolean, reporter: Reporter): void {
+export function showTotals({ heldBytes, freedBytes, freedOn }: Totals, isDryRun: boolean, reporter: Reporter): void {
   const leftBytes = heldBytes - freedBytes;
   const verb = isDryRun ? 'would free' : 'freed';
-  const text = `${verb} ${formatBytes(freedBytes)}; images held ${formatBytes(heldBytes)} before, ${formatBytes(leftBytes)} after`;
-  const fields = { held_bytes_before: heldBytes, freed_bytes: freedBytes, held_bytes_after: leftBytes };
+  const size = formatBytes(freedBytes);
+  const free = freedOn === undefined ? `${verb} ${size}` : `${size} will be freed on ${dateOf(freedOn)}`;
+  const text = `${free}; images held ${formatBytes(heldBytes)} before, ${formatBytes(leftBytes)} after`;
+  const sizes = { held_bytes_before: heldBytes, freed_bytes: freedBytes, held_bytes_after: leftBytes };
+  const fields = freedOn === undefined ? sizes : { ...sizes, freed_at: isoTime(freedOn) };
   reporter.event('info', text, 'totals', { dry_run: isDryRun, ...fields });
 }
 

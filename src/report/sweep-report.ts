@@ -4,8 +4,10 @@ import type { KeepReason, PoolVolume, SweepOutcome, Verdict } from '../core/swee
 import { chainOf, type Need } from '../core/use-graph.ts';
 import { type BlindSpot, isHindrance } from '../core/reference.ts';
 import { IncompleteViewError } from '../errors.ts';
+import { freedAt } from '../core/trash.ts';
 import { isoTime } from './iso-time.ts';
 import type { Fields, Reporter } from './reporter.ts';
+import { dateOf } from './trash-report.ts';
 
 /** What the user calls a volume: the image in it where the name says so. */
 export function volumeText({ name, pool }: Pick<PoolVolume, 'name' | 'pool'>): string {
@@ -154,23 +156,43 @@ function blindSpotText({ what, cause, remedy }: BlindSpot): string {
   return `${what}: ${cause}; ${remedy}`;
 }
 
-/** Says what became of a volume that was to be deleted. */
-export function showSwept(outcome: SweepOutcome, reporter: Reporter): void {
+/** The error of a sweep that spared volumes because nobody could tell whether somebody has them open; `undefined` when none was. */
+export function heldBack(outcomes: readonly SweepOutcome[]): IncompleteViewError | undefined {
+  const unseen = outcomes.flatMap((outcome) =>
+    outcome.result === 'spared' && outcome.why === 'unseen' ? [outcome] : [],
+  );
+  if (unseen.length === 0) return undefined;
+  const list = unseen.map(({ volume, reason }) => `\n  ${volumeText(volume)}: ${reason}`).join('');
+  return new IncompleteViewError(
+    `did not delete ${unseen.length} unused volume(s), because not everything could be seen:${list}`,
+    { hint: `run as root, on the host of the storage pool itself; 'poolkeeper doctor' tells what is missing` },
+  );
+}
+
+/**
+ * Says what became of a volume that was to be deleted.
+ *
+ * @param keepMs how long the trash is kept.
+ */
+export function showSwept(outcome: SweepOutcome, reporter: Reporter, keepMs: number): void {
   const { volume, result } = outcome;
   const fields = { result, pool: volume.pool, volume: volume.name, allocation_bytes: volume.allocationBytes };
   switch (outcome.result) {
     case 'deleted':
-      reporter.event(
-        'change',
-        `deleted ${volumeText(volume)} (${formatBytes(volume.allocationBytes)} freed)`,
-        'swept',
-        fields,
-      );
+      reporter.event('change', `deleted ${volumeText(volume)} (${freedText(outcome, keepMs)})`, 'swept', {
+        ...fields,
+        ...freedFields(outcome, keepMs),
+      });
+      if (outcome.noTrash !== undefined)
+        reporter.warning(
+          `${volumeText(volume)} cannot be brought back: there is no place for a trash (${outcome.noTrash})`,
+        );
       if (outcome.unrecorded !== undefined) reporter.error(outcome.unrecorded);
       break;
     case 'spared':
       reporter.event('change', `spared ${volumeText(volume)}: ${outcome.reason}`, 'swept', {
         ...fields,
+        why: outcome.why,
         reason: outcome.reason,
       });
       break;
@@ -178,4 +200,15 @@ export function showSwept(outcome: SweepOutcome, reporter: Reporter): void {
       reporter.error(outcome.error);
       break;
   }
+}
+
+type Deleted = Extract<SweepOutcome, { result: 'deleted' }>;
+
+function freedText({ volume, trashed }: Deleted, keepMs: number): string {
+  const size = `${formatBytes(volume.allocationBytes)} freed`;
+  return trashed === undefined ? size : `${size} on ${dateOf(freedAt(trashed, { keepMs }))}`;
+}
+
+function freedFields({ trashed }: Deleted, keepMs: number): Fields {
+  return trashed === undefined ? {} : { trash_id: trashed.id, freed_at: isoTime(freedAt(trashed, { keepMs })) };
 }

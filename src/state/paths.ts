@@ -20,6 +20,8 @@ export interface PoolStatePaths {
   readonly leases: string;
   readonly tasks: string;
   readonly sources: string;
+  /** Notes of what lies in the trash; the files themselves lie beside the pool. */
+  readonly trash: string;
 }
 
 export interface PoolStateOptions {
@@ -51,6 +53,7 @@ export function poolStatePaths(options: PoolStateOptions): PoolStatePaths {
     leases: join(root, 'leases'),
     tasks: join(root, 'tasks'),
     sources: join(root, 'sources'),
+    trash: join(root, 'trash'),
   };
 }
 
@@ -62,8 +65,8 @@ export function poolStatePaths(options: PoolStateOptions): PoolStatePaths {
  * @throws IntegrityError when one of them could be tampered with; NoSpaceError, FailureError when one cannot be made.
  */
 export async function ensurePoolStateDirs(paths: PoolStatePaths, uid: number): Promise<void> {
-  const { root, records, leases, tasks, sources } = paths;
-  for (const dir of [join(root, '../..'), join(root, '..'), root, records, leases, tasks, sources]) {
+  const { root, records, leases, tasks, sources, trash } = paths;
+  for (const dir of [join(root, '../..'), join(root, '..'), root, records, leases, tasks, sources, trash]) {
     await ensurePrivateDir(dir, { uid });
   }
 }

@@ -1,6 +1,8 @@
 import { closeSync, constants, type Dirent, lstatSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
+import { posix } from 'node:path';
 import type { BlindSpot } from '../core/reference.ts';
+import { isTrashFolder } from '../core/trash.ts';
 import { detectFormat, mayBeVmdkText } from '../image-format/signature.ts';
 import type { MountTable } from '../util/mounts.ts';
 
@@ -52,7 +54,7 @@ export async function walkTree(
     let entries: readonly Dirent<Buffer>[];
     try {
       const identity = identityOf(folder);
-      if (entered.has(identity) || isOfKernel(folder, table)) continue;
+      if (entered.has(identity) || isOfKernel(folder, table) || isTrash(folder)) continue;
       entered.add(identity);
       entries = await readdir(folder, { withFileTypes: true, encoding: 'buffer' });
     } catch (error) {
@@ -93,6 +95,11 @@ function identityOf(folder: Buffer): string {
 /** Links may lead there, so it is asked by the real path. */
 function isOfKernel(folder: Buffer, table: MountTable | undefined): boolean {
   return KERNEL_TYPES.has(table?.of(realpathSync.native(folder))?.type ?? '');
+}
+
+/** What lies in a trash of poolkeeper needs nothing. */
+function isTrash(folder: Buffer): boolean {
+  return isTrashFolder(posix.basename(realpathSync.native(folder)));
 }
 
 function leadsToFolder(path: Buffer): boolean {

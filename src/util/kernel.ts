@@ -80,17 +80,22 @@ export function askOpen(path: string | Buffer, kind: 'write' | 'read'): OpenAnsw
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fsConstants;
   const fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
-    const { fcntl, errno } = calls();
-    if (fcntl(fd, F_SETLEASE, 'int', kind === 'write' ? F_WRLCK : F_RDLCK) === 0) {
-      fcntl(fd, F_SETLEASE, 'int', F_UNLCK);
-      return { is: 'free' };
-    }
-    const number = errno();
-    if (number === constants.errno.EAGAIN) return { is: 'held' };
-    return { is: 'unknown', code: getSystemErrorName(-number) };
+    return askOpenBy(fd, kind);
   } finally {
     closeSync(fd);
   }
+}
+
+/** As `askOpen`, of a file that this process has open itself: whether anybody else has. */
+export function askOpenBy(fd: number, kind: 'write' | 'read'): OpenAnswer {
+  const { fcntl, errno } = calls();
+  if (fcntl(fd, F_SETLEASE, 'int', kind === 'write' ? F_WRLCK : F_RDLCK) === 0) {
+    fcntl(fd, F_SETLEASE, 'int', F_UNLCK);
+    return { is: 'free' };
+  }
+  const number = errno();
+  if (number === constants.errno.EAGAIN) return { is: 'held' };
+  return { is: 'unknown', code: getSystemErrorName(-number) };
 }
 
 /** A name in a folder that is open. */

@@ -46,7 +46,14 @@ describe('poolkeeper apply', () => {
   async function makePlan(keepVersions: number, change: { grace?: string; gone?: 'drop-when-unused' } = {}) {
     const { context, options } = inProcess(world);
     const policy = { keepVersions, grace: '0', minAge: '0', unusedFor: undefined, maxSize: undefined } as const;
-    const rest = { gone: 'keep', allowMassRemoval: false, metricsFile: undefined, out: path, dryRun: false } as const;
+    const rest = {
+      gone: 'keep',
+      allowMassRemoval: false,
+      metricsFile: undefined,
+      out: path,
+      emptyTrash: false,
+      dryRun: false,
+    } as const;
     await gcCommand(context).handler({ ...options, ...policy, ...rest, ...change, yes: false, _: [], $0: '' });
   }
 
@@ -55,6 +62,7 @@ describe('poolkeeper apply', () => {
     const text = stdout
       .replaceAll(/\d{8}T\d{6}Z-[0-9a-f]{4}/g, 'RUN')
       .replaceAll(/[\d.]+ MiB/g, 'SIZE')
+      .replaceAll(/ on \d{4}-\d\d-\d\d\b/g, ' on DATE')
       .replaceAll(`image ${NOBLE} 2024`, '')
       .replaceAll(world.root, '');
     return { status, stdout: text, stderr };
@@ -97,9 +105,9 @@ describe('poolkeeper apply', () => {
     expect([applied.status, applied.stderr]).to.deep.equal([0, '']);
     expect(sorted(applied.stdout)).to.deep.equal([
       '',
-      'deleted 0401 (SIZE freed)',
-      'deleted 0402 (SIZE freed)',
-      'freed SIZE; images held SIZE before, SIZE after',
+      'SIZE will be freed on DATE; images held SIZE before, SIZE after',
+      'deleted 0401 (SIZE freed on DATE)',
+      'deleted 0402 (SIZE freed on DATE)',
       'retired 0401: newer versions replace it',
       'retired 0402: newer versions replace it',
     ]);
@@ -149,13 +157,13 @@ describe('poolkeeper apply', () => {
     expect([run.status, run.stderr]).to.deep.equal([3, '4 of the 6 step(s) of the plan were dropped']);
     expect(sorted(run.stdout)).to.deep.equal([
       '',
+      'SIZE will be freed on DATE; images held SIZE before, SIZE after',
       'changed since the plan was made: the images in the pool, what needs them, what their sources offer',
-      'deleted 0403 (SIZE freed)',
+      'deleted 0403 (SIZE freed on DATE)',
       'dropped: delete 0401 (SIZE): it is in use (domain web1)',
       'dropped: delete 0402 (SIZE): its key, size or time is not what it was',
       'dropped: retire 0401 (SIZE): it is in use (domain web1)',
       'dropped: retire 0402 (SIZE): its key, size or time is not what it was',
-      'freed SIZE; images held SIZE before, SIZE after',
       'retired 0403: newer versions replace it',
     ]);
     expect(await world.volumes()).to.deep.equal(

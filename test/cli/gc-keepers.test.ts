@@ -220,7 +220,13 @@ describe('gc --dry-run on a pool with every kind of keeper', () => {
   async function dryRun(json: boolean): Promise<string> {
     const { context, options, written } = inProcess(world, () => NOW);
     const policy = { keepVersions: 2, grace: '2h', minAge: '2h', unusedFor: '60d', maxSize: undefined } as const;
-    const rest = { gone: 'keep', allowMassRemoval: false, metricsFile: undefined, out: undefined } as const;
+    const rest = {
+      gone: 'keep',
+      allowMassRemoval: false,
+      metricsFile: undefined,
+      out: undefined,
+      emptyTrash: false,
+    } as const;
     const own = { ...policy, ...rest, dryRun: true, yes: false, json, verbose: true };
     const holder = await open(join(world.poolPath, nameOf('open')));
     try {

@@ -35,6 +35,7 @@ describe('poolkeeper gc', () => {
       .replaceAll(TIME, 'TIME')
       .replaceAll(RUN, 'RUN')
       .replaceAll(/[\d.]+ MiB/g, 'SIZE')
+      .replaceAll(/ on \d{4}-\d\d-\d\d\b/g, ' on DATE')
       .replaceAll(`image ${NOBLE} 2024`, '');
     return { status, stdout: text, stderr };
   }
@@ -97,9 +98,9 @@ describe('poolkeeper gc', () => {
     expect([second.status, second.stderr]).to.deep.equal([0, '']);
     expect(sorted(second.stdout)).to.deep.equal([
       '',
-      'deleted 0401 (SIZE freed)',
-      'deleted 0402 (SIZE freed)',
-      'freed SIZE; images held SIZE before, SIZE after',
+      'SIZE will be freed on DATE; images held SIZE before, SIZE after',
+      'deleted 0401 (SIZE freed on DATE)',
+      'deleted 0402 (SIZE freed on DATE)',
     ]);
     expect(await world.volumes()).to.deep.equal(DAYS.slice(2).map(volume).sort());
   });

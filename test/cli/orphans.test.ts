@@ -7,7 +7,7 @@ import { jsonLines } from '../support/json-lines.ts';
 import { createQcow2, domainXml } from '../support/qemu.ts';
 import { productName } from '../support/stream-builder.ts';
 import { runInTerminal } from '../support/terminal.ts';
-import { type Run, runProgram, World } from '../support/world.ts';
+import { dateless, type Run, runProgram, World } from '../support/world.ts';
 
 const PRODUCT = productName({ release: 'noble', arch: 'amd64' });
 const QUESTION = 'Proceed [N] Yes/No/Interactive: ';
@@ -16,9 +16,12 @@ describe('orphans', () => {
   let world: World;
   let offered: string;
   const at = (name: string): string => join(world.poolPath, name);
-  const orphans = (...args: readonly string[]): Promise<Run> => world.poolkeeper('orphans', ...args);
-  const inTerminal = (answers: Parameters<typeof runInTerminal>[1], ...args: readonly string[]) =>
-    runInTerminal(['orphans', '--min-age', '0', ...args, ...world.options], answers);
+  const orphans = async (...args: readonly string[]): Promise<Run> =>
+    dateless(await world.poolkeeper('orphans', ...args));
+  const inTerminal = async (answers: Parameters<typeof runInTerminal>[1], ...args: readonly string[]) => {
+    const { status, output } = await runInTerminal(['orphans', '--min-age', '0', ...args, ...world.options], answers);
+    return { status, output: dateless({ status, stdout: output, stderr: '' }).stdout };
+  };
 
   async function image(path: string, backing?: string): Promise<void> {
     await createQcow2(path, { sizeBytes: 2 ** 30, ...(backing === undefined ? {} : { backing }) });
@@ -132,9 +135,9 @@ describe('orphans', () => {
     expect({ ...run, stdout: run.stdout.split('\n').slice(-4) }).to.deep.equal({
       status: 0,
       stdout: [
-        "deleted volume 'top.qcow2' in pool 'second' (196 KiB freed)",
-        "deleted volume 'over.qcow2' in pool 'uvtool' (196 KiB freed)",
-        "deleted volume 'base.qcow2' in pool 'uvtool' (196 KiB freed)",
+        "deleted volume 'top.qcow2' in pool 'second' (196 KiB freed on DATE)",
+        "deleted volume 'over.qcow2' in pool 'uvtool' (196 KiB freed on DATE)",
+        "deleted volume 'base.qcow2' in pool 'uvtool' (196 KiB freed on DATE)",
         '',
       ],
       stderr: '',
@@ -180,7 +183,7 @@ describe('orphans', () => {
     expect(run.status).to.equal(0);
     expect(run.output).to.include(
       "keep volume 'base.qcow2' in pool 'uvtool': needed by volume uvtool/over.qcow2\n" +
-        "deleted volume 'top.qcow2' in pool 'second' (196 KiB freed)\n",
+        "deleted volume 'top.qcow2' in pool 'second' (196 KiB freed on DATE)\n",
     );
     expect(await volumes()).to.deep.equal(ALL);
     expect(await volumes('second')).to.deep.equal(['kept.qcow2', 'kept2.qcow2']);
@@ -195,7 +198,7 @@ describe('orphans', () => {
       const run = await inTerminal([[QUESTION, answer]], '--all-pools', '--delete');
       expect(run.status).to.equal(0);
       expect(run.output).to.include(
-        "deleted volume 'top.qcow2' in pool 'second' (196 KiB freed)\n" +
+        "deleted volume 'top.qcow2' in pool 'second' (196 KiB freed on DATE)\n" +
           "spared volume 'over.qcow2' in pool 'uvtool': it changed or was taken into use meanwhile\n" +
           "spared volume 'base.qcow2' in pool 'uvtool': it changed or was taken into use meanwhile\n",
       );

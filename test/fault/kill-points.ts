@@ -1,12 +1,13 @@
 /**
  * Runs the program and ends something at the Nth point of its way: before and after each call of libvirt that changes
- * something, and each line of the journal. Run as `node kill-points.js N PID ARGUMENT…`: with PID 0 the program itself is
+ * something, each line of the journal, and each move of a file into or out of the trash. Run as `node kill-points.js N PID ARGUMENT…`: with PID 0 the program itself is
  * ended, with SIGKILL; with N 0 nothing is, and every point is named on standard error.
  */
 import { writeSync } from 'node:fs';
 import { main } from '../../src/cli.ts';
 import { Lane } from '../../src/libvirt/lane.ts';
 import { Journal } from '../../src/state/journal.ts';
+import { PoolTrash } from '../../src/state/trash.ts';
 
 const CHANGES = /^(?:create|delete|write to|refresh) /;
 
@@ -42,6 +43,24 @@ Journal.prototype.begin = function (intent) {
 };
 Journal.prototype.done = function (id) {
   return between('done', () => done.call(this, id));
+};
+
+// oxlint-disable-next-line typescript/unbound-method -- as above
+const { throwAway, bringBack, unlink } = PoolTrash.prototype;
+const moved = <T>(label: string, act: () => T): T => {
+  pass(`before ${label}`);
+  const result = act();
+  pass(`after ${label}`);
+  return result;
+};
+PoolTrash.prototype.throwAway = function (name, place, id) {
+  return moved('trash move', () => throwAway.call(this, name, place, id));
+};
+PoolTrash.prototype.bringBack = function (place, id, name) {
+  moved('trash return', () => bringBack.call(this, place, id, name));
+};
+PoolTrash.prototype.unlink = function (place, id, name) {
+  moved('trash unlink', () => unlink.call(this, place, id, name));
 };
 
 await main();

@@ -88,14 +88,17 @@ describe('creators racing with the collector', () => {
   ): Promise<void> {
     const names = [1, 2, 3].map((number) => host.world.volumeName('focal', `${round}-${number}`));
     for (const name of names) await host.world.libvirtd.virsh('vol-create-as', 'uvtool', name, '1M');
-    const judge = async () => (await judgePool(session, { now: Date.now(), graceMs: 0, minAgeMs: 0 })).verdicts;
+    const judge = () => judgePool(session, { now: Date.now(), graceMs: 0, minAgeMs: 0 });
     await withLock(session, { command: 'test', fetcher: fetcherOf(session.context) }, async ({ environment }) => {
       let begin = 0;
-      await executeSweep(await judge(), {
+      const planned = await judge();
+      await executeSweep(planned.verdicts, {
         environment,
+        folder: planned.folder,
+        isHere: true,
         rejudge: async () => {
           begin = performance.now();
-          const verdicts = await judge();
+          const { verdicts } = await judge();
           looks.push(performance.now() - begin);
           return verdicts;
         },

@@ -62,6 +62,7 @@ describe('the doctor', () => {
         'files',
         'deletion',
         'space',
+        'trash',
         'lock',
         'journal',
         'leases',

@@ -46,7 +46,14 @@ describe('gc, over time', () => {
       maxSize: undefined,
       gone: 'keep',
     } as const;
-    const rest = { dryRun: false, yes: true, out: undefined, metricsFile: undefined, allowMassRemoval: true };
+    const rest = {
+      dryRun: false,
+      yes: true,
+      out: undefined,
+      emptyTrash: false,
+      metricsFile: undefined,
+      allowMassRemoval: true,
+    };
     await gcCommand(context).handler({ ...options, ...policy, ...rest, _: [], $0: '' });
     expect(written.stderr).to.equal('');
   }

@@ -10,6 +10,7 @@ import { createQemuImgInfo } from '../../src/image-format/qemu-img.ts';
 import { Connection } from '../../src/libvirt/connection.ts';
 import { lookupPool, refreshPool } from '../../src/libvirt/storage-pool.ts';
 import { openJournal } from '../../src/state/journal.ts';
+import { folderIdentity } from '../../src/state/trash.ts';
 import { ensurePoolStateDirs, poolStatePaths } from '../../src/state/paths.ts';
 import { rejection } from '../support/rejection.ts';
 import { disk, fileDisk, openStages, type Stage } from '../support/scenario.ts';
@@ -17,7 +18,12 @@ import { World } from '../support/world.ts';
 
 const POLICY = { now: Date.now(), graceMs: 0, minAgeMs: 0 };
 
-const OWN_PROCESS = { clock: { now: () => Date.now() }, pid: process.pid };
+const OWN_PROCESS = {
+  clock: { now: () => Date.now() },
+  pid: process.pid,
+  uid: process.geteuid?.() ?? 0,
+  runId: '20260101T000000Z-0000',
+};
 
 describe('a sweep while the host changes', () => {
   let world: World;
@@ -144,7 +150,9 @@ describe('a sweep while the host changes', () => {
     await beforeRejudge?.();
     const journal = await openJournal(paths.journal);
     const sweeper: Sweeper = {
-      environment: { connection, journal, paths, signal: new AbortController().signal, ...OWN_PROCESS },
+      environment: { connection, journal, paths, pool, signal: new AbortController().signal, ...OWN_PROCESS },
+      folder: folderIdentity(pool.targetPath),
+      isHere: true,
       rejudge: judge,
       afterDelete: async () => {
         await afterDelete?.();

@@ -242,12 +242,16 @@ describe('a lease', () => {
       const session = await openSession(context, options, connection);
       const judge = () => judgePool(session, { now: Date.now(), graceMs: 0, minAgeMs: 0 }, { retired: new Set([old]) });
       await withLock(session, { command: 'test', fetcher: fetcherOf(context) }, async ({ environment }) => {
-        const sweep = async () =>
-          executeSweep((await judge()).verdicts, {
+        const sweep = async () => {
+          const { verdicts, folder } = await judge();
+          return executeSweep(verdicts, {
             environment,
+            folder,
+            isHere: true,
             rejudge: async () => (await judge()).verdicts,
             afterDelete: async () => undefined,
           });
+        };
         let sweeping: ReturnType<typeof sweep> | undefined;
         const choose = async () => {
           const volume = await lookupVolume(connection, 'uvtool', old);

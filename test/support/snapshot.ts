@@ -22,6 +22,7 @@ export async function takeSnapshot(world: World): Promise<Snapshot> {
       const domains = await world.libvirtd.virsh('list', '--all', '--name');
       for (const name of domains.split('\n').filter((line) => line !== ''))
         await world.libvirtd.virsh('undefine', name);
+      await world.dropTrash();
       for (const path of places) {
         await rm(path, { recursive: true, force: true });
         await run('cp', ['-a', join(copy, basename(path)), path]);

@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { encodeMetadataName } from '../../src/core/identity.ts';
+import { isTrashFolder } from '../../src/core/trash.ts';
 import { type GpgHome, type GpgKey, openGpgHome } from './gpg.ts';
 import { type HttpServer, startHttpServer } from './http-server.ts';
 import { type PrivateLibvirtd, startPrivateLibvirtd } from './private-libvirtd.ts';
@@ -166,8 +167,24 @@ export class World {
     for (const dir of [this.mirror, this.metadata, join(this.root, 'state'), join(this.root, 'cache')]) {
       await rm(dir, { recursive: true, force: true });
     }
+    await this.dropTrash();
     for (const name of await readdir(this.poolPath)) await rm(join(this.poolPath, name), { recursive: true });
     await this.libvirtd.virsh('pool-refresh', 'uvtool');
+  }
+
+  /** Removes what deletions left beside the pool. */
+  async dropTrash(): Promise<void> {
+    for (const name of (await readdir(this.libvirtd.root)).filter(isTrashFolder))
+      await rm(join(this.libvirtd.root, name), { recursive: true });
+  }
+
+  /** The trash of the pool as `list --trash` tells of it, the oldest first. */
+  async trash(...options: readonly string[]): Promise<readonly Record<string, string>[]> {
+    const { stdout } = await this.poolkeeper('list', '--trash', '--json', ...options);
+    return stdout
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Record<string, string>);
   }
 
   /** Defines a domain that is not running. */
@@ -273,6 +290,11 @@ async function treeOf(path: string): Promise<Record<string, string>> {
   if (!status.isDirectory()) return own;
   const names = (await readdir(path)).sort();
   return Object.assign(own, ...(await Promise.all(names.map((name) => treeOf(join(path, name))))));
+}
+
+/** What a run printed, without the date on which the trash lets go of what was deleted. */
+export function dateless(run: Run): Run {
+  return { ...run, stdout: run.stdout.replaceAll(/ on \d{4}-\d\d-\d\d\b/g, ' on DATE') };
 }
 
 /** Coverage counts the compiled files, not the bundle that is started here; and each process would leave two MB of it. */

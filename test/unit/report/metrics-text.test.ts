@@ -28,6 +28,8 @@ const FIGURES: PoolFigures = {
   offeredImages: 2,
   heldBytes: 2n ** 60n,
   reclaimableBytes: 0n,
+  trashBytes: 4096n,
+  trashFreedAt: 1_790_100_000_000,
   blindSpots: 1,
   documents: new Map([['https://example.com/releases/', 1_789_000_000_000]]),
 };
@@ -66,6 +68,8 @@ describe('the text of metrics', () => {
       [`poolkeeper_images_offered{${pool}}`]: 2,
       [`poolkeeper_held_bytes{${pool}}`]: 2 ** 60,
       [`poolkeeper_reclaimable_bytes{${pool}}`]: 0,
+      [`poolkeeper_trash_bytes{${pool}}`]: 4096,
+      [`poolkeeper_trash_freed_timestamp_seconds{${pool}}`]: 1_790_100_000,
       [`poolkeeper_blind_spots{${pool}}`]: 1,
       [`poolkeeper_source_document_timestamp_seconds{${pool},source="https://example.com/releases/"}`]: 1_789_000_000,
     });
@@ -83,7 +87,7 @@ describe('the text of metrics', () => {
     assert(
       property(TEXT, TEXT, (pool, source) => {
         const figures = { ...FIGURES, pool, documents: new Map([[source, 0]]) };
-        expect(Object.keys(samplesOf({ runs: [{ ...RUN, pool }], figures }))).to.have.lengthOf(26);
+        expect(Object.keys(samplesOf({ runs: [{ ...RUN, pool }], figures }))).to.have.lengthOf(28);
       }),
     );
   });

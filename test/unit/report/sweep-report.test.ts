@@ -119,11 +119,13 @@ describe('the report of a sweep', () => {
 
   it('says what became of each volume', () => {
     const error = new LibvirtError('cannot delete it', { hint: 'look' });
-    expect(printed((to) => showSwept({ result: 'deleted', volume }, to))).to.equal(`deleted ${what} (1.5 KiB freed)\n`);
-    expect(printed((to) => showSwept({ result: 'spared', volume, reason: 'it changed' }, to))).to.equal(
-      `spared ${what}: it changed\n`,
+    expect(printed((to) => showSwept({ result: 'deleted', volume }, to, 0))).to.equal(
+      `deleted ${what} (1.5 KiB freed)\n`,
     );
-    expect(printed((to) => showSwept({ result: 'failed', volume, error }, to))).to.equal(
+    expect(
+      printed((to) => showSwept({ result: 'spared', volume, why: 'changed', reason: 'it changed' }, to, 0)),
+    ).to.equal(`spared ${what}: it changed\n`);
+    expect(printed((to) => showSwept({ result: 'failed', volume, error }, to, 0))).to.equal(
       'poolkeeper: error: cannot delete it\npoolkeeper: hint: look\n',
     );
   });
