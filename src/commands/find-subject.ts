@@ -86,7 +86,7 @@ export async function findPath(path: string, gathered: PlacedGraph): Promise<Sub
   const node = bestMatch(posix.resolve(path), named) ?? toNode(path, identity);
   const { roots, nodes } = gathered.graph;
   const isNamed = [...roots, ...nodes].some(({ edges }) =>
-    edges.some(({ tokens }) => tokens.some((token) => isOwnName(token) && edge.tokens.includes(token))),
+    edges.some(({ tokens }) => tokens.some((token) => isPathToken(token) && edge.tokens.includes(token))),
   );
   if (named.length === 0 && !isNamed && identity.state === 'missing')
     throw new NoMatchError(`'${path}' does not exist, and nothing that was seen names it`);
@@ -94,7 +94,7 @@ export async function findPath(path: string, gathered: PlacedGraph): Promise<Sub
 }
 
 /** Of a name that leads to nothing, the path is all that there is to compare. */
-function isOwnName(token: Token): boolean {
+function isPathToken(token: Token): boolean {
   return token.startsWith('path:') || token.startsWith('blank:');
 }
 

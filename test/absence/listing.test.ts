@@ -9,6 +9,8 @@ import type { Lane } from '../../src/libvirt/lane.ts';
 import { disk, fileDisk, openStages, type Stage } from '../support/scenario.ts';
 import { World } from '../support/world.ts';
 
+const VIRSH = 'virsh';
+
 /** Something to do before a native call of this name is made, or instead of it. */
 type Disturbance = (call: keyof Lane['native'], name: string) => void;
 
@@ -97,7 +99,7 @@ describe('what is listed while others change it', () => {
   }
 
   function virsh(command: string): void {
-    execFileSync('virsh', ['-q', '-c', world.libvirtd.uri, command], {
+    execFileSync(VIRSH, ['-q', '-c', world.libvirtd.uri, command], {
       env: { PATH: process.env['PATH'], HOME: world.root },
     });
   }

@@ -49,7 +49,7 @@ describe('why', () => {
     await world.libvirtd.virsh('pool-refresh', 'second');
     await image(join(world.root, 'outside.qcow2'), at('l0.qcow2'));
     await symlink(at('l4.qcow2'), join(world.root, 'link.qcow2'));
-    await define({ name: 'web1', disks: [{ path: at('unrelated.img') }, { path: at('l4.qcow2') }] });
+    await define({ name: 'web1', disks: [{ path: at('unrelated.img'), format: 'raw' }, { path: at('l4.qcow2') }] });
     await define({ name: 'web2', disks: [{ pool: 'uvtool', volume: 'l1.qcow2' }] });
     await define({ name: 'web3', disks: [{ path: join(world.root, 'outside.qcow2') }] });
     await world.libvirtd.virsh('pool-refresh', 'uvtool');
@@ -234,7 +234,7 @@ describe('why', () => {
     );
     const gone = jsonLines((await why(at('unrelated.img'), '--json')).stdout);
     expect(gone.map((line) => line['root'] ?? line['subject'])).to.deep.equal([
-      `file ${at('unrelated.img')}`,
+      `file ${at('unrelated.img')}, which is not there`,
       'domain web1',
     ]);
     expect((await why('/no/such.img')).status).to.equal(4);

@@ -66,7 +66,7 @@ describe('the doctor', () => {
         'lock',
         'journal',
         'leases',
-      ].concat(['clock', 'images', 'overlays', 'view', 'sync']),
+      ].concat(['clock', 'images', 'overlays', 'view', 'forgotten', 'limits', 'sync']),
     );
     expect(await doctor('-q')).to.deep.equal({ status: 0, stdout: '', stderr: '' });
     expect(await world.tree()).to.deep.equal(tree);
@@ -176,7 +176,7 @@ describe('the doctor', () => {
     expect(status).to.equal(3);
     expect(found.slice(0, 2)).to.deep.equal([
       `pool problem: storage pool 'uvtool' is not active`,
-      'others warning: could not be looked at without it: metadata, access, directories, files, deletion, space, lock, journal, leases, clock, images, overlays, view, sync',
+      'others warning: could not be looked at without it: metadata, access, directories, files, deletion, space, lock, journal, leases, clock, images, overlays, view, forgotten, limits, sync',
     ]);
     const away = await wrong('--connect', 'qemu+unix:///session?socket=/nowhere');
     expect(away.status).to.equal(3);
