@@ -1,7 +1,8 @@
-import { symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { encodeMetadataName } from '../../src/core/identity.ts';
+import { writeSourceMemory } from '../../src/state/source-memory.ts';
 import { jsonLines } from '../support/json-lines.ts';
 import { createQcow2, type DomainDescription, domainXml } from '../support/qemu.ts';
 import { productName } from '../support/stream-builder.ts';
