@@ -53,7 +53,8 @@ export async function readUnlessKnown(
   const { stream, selection, listed } = await read(held.taking);
   const { answers, documents, warnings } = stream;
   const isUseful = answers.length > 0 && selection.wanted.length > 0;
-  if (isUseful) await transport.cache.writeNote(key, encodeSelectionNote({ answers, documents, warnings, selection, listed }));
+  if (isUseful)
+    await transport.cache.writeNote(key, encodeSelectionNote({ answers, documents, warnings, selection, listed }));
   return { stream, selection, listed };
 }
 
@@ -65,7 +66,11 @@ async function recall(
   const note = await transport.cache.readNote(key, decodeSelectionNote);
   if (note === undefined || !(await isSameStream(location, note.answers, transport))) return undefined;
   const documents = note.documents.map((document) => ({ ...document, isUnchanged: true }));
-  return { stream: { location, documents, warnings: note.warnings, isEmpty: false }, selection: note.selection, listed: note.listed };
+  return {
+    stream: { location, documents, warnings: note.warnings, isEmpty: false },
+    selection: note.selection,
+    listed: note.listed,
+  };
 }
 
 function keyOf({ location, keyring, choice, version }: SourceRequest): string {

@@ -160,7 +160,11 @@ async function isConfirmed(
 }
 
 /** @throws InUseError naming what stays because it is needed; IncompleteViewError; PartialError if a deletion failed. */
-function assertComplete({ verdicts }: Pick<Judgement, 'verdicts'>, { forceInUse }: PurgeArguments, failed: number): void {
+function assertComplete(
+  { verdicts }: Pick<Judgement, 'verdicts'>,
+  { forceInUse }: PurgeArguments,
+  failed: number,
+): void {
   if (failed > 0) throw new PartialError(`${failed} volume(s) could not be deleted`);
   const kept = verdicts.flatMap((verdict) => (verdict.action === 'keep' ? [verdict] : []));
   const needed = kept.filter(({ reason }) => reason.kind === 'needed' && (!forceInUse || !isOverridden(reason)));

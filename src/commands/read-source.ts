@@ -38,8 +38,11 @@ export async function readSource(
   const { stream, selection, listed } = await readUnlessKnown(request, transport, async (held) => {
     const fetched = await fetchOffer(chosen, { ...reader, fetcher: held }, { keyring, cache, bypassCaches });
     items = fetched.items();
-    const selection = selectNewest(fetched.items(), filters, poolType, preference);
-    return { stream: fetched, selection, listed: listedProducts(fetched.items()) };
+    return {
+      stream: fetched,
+      selection: selectNewest(fetched.items(), filters, poolType, preference),
+      listed: listedProducts(fetched.items()),
+    };
   });
   await assertAcceptable(stream, chosen, reader);
   if (selection.wanted.length + selection.refused.length === 0) throw nothingMatches(stream, filters, items);

@@ -32,7 +32,8 @@ export async function resumeReplacements(session: LockedSession): Promise<void> 
 const OUTCOMES = {
   finished: 'the change is done now',
   untouched: 'the change is called off, and nothing was lost',
-  foreign: 'somebody put something else in its place since, which is left as it is; the content that it was to have is kept as a snapshot',
+  foreign:
+    'somebody put something else in its place since, which is left as it is; the content that it was to have is kept as a snapshot',
 } as const;
 
 function assertIdle({ volumeName }: Replacement, label: string, session: LockedSession): Promise<void> {

@@ -83,6 +83,7 @@ export function effectiveStatus(
   { hasVolume, isOffered, isUnclaimed = false }: ImageEvidence,
 ): ImageStatus {
   if (hasVolume && isUnclaimed) return 'deactivated';
-  if (hasVolume) return recorded === undefined || saysNothing(recorded) ? (isOffered ? 'active' : 'pending_delete') : recorded;
+  if (hasVolume)
+    return recorded === undefined || saysNothing(recorded) ? (isOffered ? 'active' : 'pending_delete') : recorded;
   return recorded !== undefined && VOLUMELESS.has(recorded) ? recorded : 'deleted';
 }

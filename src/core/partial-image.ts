@@ -42,7 +42,12 @@ export function unfinishedVolumes(
  * and it is as long as it was made, and the very file that was made: otherwise somebody else put it there. One whose transfer was given up counts as long
  * as its intent is open, so that it can be taken up again.
  */
-export function findPartialImages({ records, lengths, files, openIntents }: Remains): ReadonlyMap<string, PartialImage> {
+export function findPartialImages({
+  records,
+  lengths,
+  files,
+  openIntents,
+}: Remains): ReadonlyMap<string, PartialImage> {
   const intents = fetchIntents(openIntents);
   const partials = new Map<string, PartialImage>();
   for (const [name, record] of records) {

@@ -156,7 +156,11 @@ function policyFor({ source }: StockedImage, { policy, sources }: RetentionSetti
 
 function rule(
   image: StockedImage,
-  { policy, moment, rank }: { readonly policy: RetentionPolicy; readonly moment: RetentionMoment; readonly rank: number },
+  {
+    policy,
+    moment,
+    rank,
+  }: { readonly policy: RetentionPolicy; readonly moment: RetentionMoment; readonly rank: number },
 ): Ruling {
   const { isOffered, isGone } = image;
   const ruling = ruleByItself(image);

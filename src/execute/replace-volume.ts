@@ -144,7 +144,10 @@ async function lookAt(
   const file = identity === undefined || before === undefined ? 'untold' : whose(identity, before, made);
   try {
     const { header, isEmpty } = await readQcow2(connection, { pool, name });
-    return { left: { backingFile: header.backingFile?.text, virtualSizeBytes: header.virtualSizeBytes, isEmpty }, file };
+    return {
+      left: { backingFile: header.backingFile?.text, virtualSizeBytes: header.virtualSizeBytes, isEmpty },
+      file,
+    };
   } catch (error) {
     if (!(error instanceof IntegrityError)) throw error;
     const { lengthBytes = COPY_HEAD_BYTES } = volume;

@@ -69,7 +69,11 @@ export async function gatherPoolView(
   });
   const isDamaged = ({ error }: DamagedFile): boolean => error instanceof IntegrityError;
   const closed = identified.filter((file) => !isDamaged(file));
-  const held = { managed, records: records.records, metadata: new Map(metadata.files.map((file) => [identityText(file.identity), file])) };
+  const held = {
+    managed,
+    records: records.records,
+    metadata: new Map(metadata.files.map((file) => [identityText(file.identity), file])),
+  };
   return {
     ...held,
     pool,

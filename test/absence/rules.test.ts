@@ -53,7 +53,11 @@ describe('the rules of what may be garbage', () => {
       { product: 'com.example:mine', version: '1' },
       { product: 'com.ubuntu.cloud:server:24.04:arm64', version: '20200101' },
     ];
-    const arm = { release: 'noble', arch: 'arm64', versions: [{ serial: '20240101', image: await world.image('arm') }] };
+    const arm = {
+      release: 'noble',
+      arch: 'arm64',
+      versions: [{ serial: '20240101', image: await world.image('arm') }],
+    };
     await world.publish([await world.release('noble', '20240423'), arm]);
     await place(unlisted);
     await place(listed);
@@ -78,13 +82,18 @@ describe('the rules of what may be garbage', () => {
     expect(await world.volumes()).to.deep.equal([world.volumeName('noble', '20240423')]);
   });
 
-  for (const history of ['is there', 'was presumed to be garbage by version 0.1', 'comes back after it was deleted'] as const) {
+  for (const history of [
+    'is there',
+    'was presumed to be garbage by version 0.1',
+    'comes back after it was deleted',
+  ] as const) {
     it(`keeps a volume whose name says that a person made it, when it ${history}, and says so [A2]`, async () => {
       const identity = { product: 'local:golden', version: '20240101T000000Z' };
       await world.publishRelease('noble', '20240423');
       await world.sync();
       const name = await place(identity);
-      if (history !== 'is there') await writeRecord(join(await stateOf(world), 'records'), presumption(identity, history));
+      if (history !== 'is there')
+        await writeRecord(join(await stateOf(world), 'records'), presumption(identity, history));
       const [first, second] = [await world.sync(), await world.sync()];
       expect([first.status, second.status]).to.deep.equal([0, 0]);
       expect(first.stderr).to.include('a person made it').and.include(`'poolkeeper enable ${name}' takes it in`);
@@ -181,7 +190,10 @@ describe('the rules of what may be garbage', () => {
       [365 * DAY, bootTimeMs()],
       [365 * DAY, bootTimeMs() + 2 * HOUR - 60_000],
     ] as const) {
-      await collectAt(() => Date.now() + ahead, () => uptime);
+      await collectAt(
+        () => Date.now() + ahead,
+        () => uptime,
+      );
       expect(await world.volumes()).to.include(old);
     }
     // The twin: the clock is right again, and two hours have been lived.
@@ -326,12 +338,15 @@ describe('the rules of what may be garbage', () => {
   for (const [what, put] of [
     ['a file of somebody else', (path: string) => writeFile(path, Buffer.alloc(131_072, 'precious'))],
     ['an image of somebody else', (path: string) => createQcow2(path, { sizeBytes: 2 ** 20 })],
-    ['a file that begins with zeros', async (path: string) => {
-      await writeFile(path, Buffer.alloc(131_072, 'precious'));
-      const file = await open(path, 'r+');
-      await file.write(Buffer.alloc(65_536), 0, 65_536, 0);
-      await file.close();
-    }],
+    [
+      'a file that begins with zeros',
+      async (path: string) => {
+        await writeFile(path, Buffer.alloc(131_072, 'precious'));
+        const file = await open(path, 'r+');
+        await file.write(Buffer.alloc(65_536), 0, 65_536, 0);
+        await file.close();
+      },
+    ],
   ] as const) {
     it(`finishes no change of an image over ${what}, and keeps what it was to become [E9]`, async () => {
       const { image, before } = await interrupted();

@@ -201,7 +201,13 @@ describe('gc --dry-run on a pool with every kind of keeper', () => {
       Buffer.concat([Buffer.from('QFI\xfb\0\0\0\x02', 'latin1'), Buffer.alloc(600)]),
     );
     await utimes(join(world.poolPath, nameOf('broken')), LONG_AGO / 1000, LONG_AGO / 1000);
-    await writeSourceMemory(paths.sources, { url: SOURCE, documents: {}, products: ['other'], listed: ['other', 'new'], acceptedAtMs: 0 });
+    await writeSourceMemory(paths.sources, {
+      url: SOURCE,
+      documents: {},
+      products: ['other'],
+      listed: ['other', 'new'],
+      acceptedAtMs: 0,
+    });
     await liveSince(join(world.root, 'state'), LONG_AGO - 90 * DAY, NOW);
     const { host, bootId, uptime } = await readHostMoment(NOW);
     const process = { pid: 1, processStart: 1, host, bootId };

@@ -21,10 +21,26 @@ describe('a lease', () => {
   for (const [state, title, moment] of [
     ['live', 'counts until its time is over', here],
     ['expired', 'ends with its time', { ...here, uptime: 15 * MINUTE }],
-    ['live', 'is not ended by another name of the boot, which a container has of its own [C5]', { ...here, bootId: 'b008' }],
-    ['expired', 'ends by another name of the boot as well once its time is over', { ...here, bootId: 'b008', uptime: 15 * MINUTE, now: LEASE.expiresAt }],
-    ['live', 'is not ended by a clock that jumps forward and another name of the boot [C5]', { ...here, bootId: 'b008', now: here.now + 365 * 86_400_000 }],
-    ['live', 'outlasts a boot that its process seems to have outlasted [C5]', { ...here, bootId: 'b008', uptime: MINUTE }],
+    [
+      'live',
+      'is not ended by another name of the boot, which a container has of its own [C5]',
+      { ...here, bootId: 'b008' },
+    ],
+    [
+      'expired',
+      'ends by another name of the boot as well once its time is over',
+      { ...here, bootId: 'b008', uptime: 15 * MINUTE, now: LEASE.expiresAt },
+    ],
+    [
+      'live',
+      'is not ended by a clock that jumps forward and another name of the boot [C5]',
+      { ...here, bootId: 'b008', now: here.now + 365 * 86_400_000 },
+    ],
+    [
+      'live',
+      'outlasts a boot that its process seems to have outlasted [C5]',
+      { ...here, bootId: 'b008', uptime: MINUTE },
+    ],
     ['live', 'is not ended early by a clock that jumps forward', { ...here, now: here.now + 365 * 86_400_000 }],
     ['expired', 'is not prolonged by a clock that jumps back', { ...here, now: 0, uptime: 15 * MINUTE }],
     ['live', 'of another host goes by the clock', { ...here, host: 'kvm2', bootId: 'b0', uptime: 10 ** 9 }],

@@ -80,7 +80,15 @@ function sightOf(plans: readonly ImagePlan[], disks: readonly number[]): PoolSig
       { identity, volume: { name: nameOf(index), isNameExact: true } },
     ]),
   );
-  const nothing = { foreign: [], unclaimed: new Map(), rewritten: new Set<string>(), metadata: new Map(), damaged: [], unknown: new Map(), undecodable: [] };
+  const nothing = {
+    foreign: [],
+    unclaimed: new Map(),
+    rewritten: new Set<string>(),
+    metadata: new Map(),
+    damaged: [],
+    unknown: new Map(),
+    undecodable: [],
+  };
   const view: PoolView = { pool: POOL, managed, records, ...nothing };
   return { view, gathered: { graph, volumes, pools: [POOL] }, elsewhere: new Map() };
 }

@@ -1,6 +1,12 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { type ClockReading, countLived, livedBetween, type LivedCount, livedSince } from '../../../src/util/lived-time.ts';
+import {
+  type ClockReading,
+  countLived,
+  livedBetween,
+  type LivedCount,
+  livedSince,
+} from '../../../src/core/lived-time.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -17,7 +23,11 @@ describe('livedBetween', () => {
     ['goes by the wall clock over a boot', { now: NOON + 5 * HOUR, uptime: MINUTE, bootId: 'b2' }, 5 * HOUR],
     ['counts a day at most for a boot', { now: NOON + 90 * DAY, uptime: MINUTE, bootId: 'b2' }, DAY + MINUTE],
     ['counts the new boot although its clock begins in 1970', { now: 0, uptime: MINUTE, bootId: 'b2' }, MINUTE],
-    ['takes the smaller of both if the boot may be the same', { now: NOON + DAY, uptime: 2 * HOUR, bootId: 'b2' }, HOUR],
+    [
+      'takes the smaller of both if the boot may be the same',
+      { now: NOON + DAY, uptime: 2 * HOUR, bootId: 'b2' },
+      HOUR,
+    ],
     ['knows a boot by another name by its length', { now: NOON + HOUR, uptime: 2 * HOUR, bootId: 'b2' }, HOUR],
   ] as const) {
     it(`${title} [A6]`, () => expect(livedBetween(THEN, now)).to.equal(lived));
