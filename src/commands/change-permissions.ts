@@ -1,9 +1,10 @@
 import { FailureError, UsageError } from '../errors.ts';
 import { changePermissions, type PermissionChange } from '../execute/file-permissions.ts';
-import { isLocalUri } from '../libvirt/local-uri.ts';
-import { refreshPool } from '../libvirt/storage-pool.ts';
+import type { Connection } from '../libvirt/connection.ts';
+import { refreshPool, type StoragePool } from '../libvirt/storage-pool.ts';
 import { lookupVolume } from '../libvirt/volume.ts';
 import { lookupAccount } from '../state/accounts.ts';
+import { compareVolume, otherHost } from '../usage/locality.ts';
 import type { CommandContext } from './context.ts';
 import { findImage } from './find-image.ts';
 import { splitWords, withImages, type WordsArguments, wordsOptions } from './image-command.ts';
@@ -47,9 +48,10 @@ async function change(context: CommandContext, options: PoolArguments, request: 
   await withImages(context, options, command, async ({ connection, pool, reporter }, images) => {
     const image = findImage(words, images);
     permit(command, image);
-    if (!isLocalUri(connection.uri)) {
-      throw new FailureError(`cannot ${command} on ${connection.uri}: libvirt cannot change a volume's permissions`, {
-        hint: 'run poolkeeper on that host',
+    const elsewhere = await whyElsewhere(connection, pool, image.volumeName);
+    if (elsewhere !== undefined) {
+      throw new FailureError(`cannot ${command} ${imageText(image)}: ${elsewhere}`, {
+        hint: "run poolkeeper on the host that has the file: libvirt cannot change a volume's permissions",
       });
     }
     const volume = await lookupVolume(connection, pool.name, image.volumeName);
@@ -62,6 +64,15 @@ async function change(context: CommandContext, options: PoolArguments, request: 
       'libvirt gives the disks of a domain that starts to QEMU, unless dynamic_ownership is off in qemu.conf';
     reporter.event('detail', advice, 'advice', { message: advice });
   });
+}
+
+/** Why the file of a volume is not proven to be the one that lies under its path here. */
+async function whyElsewhere(connection: Connection, pool: StoragePool, name: string): Promise<string | undefined> {
+  const other = await otherHost(connection);
+  if (other !== undefined) return other;
+  const found = await compareVolume(connection, pool, name);
+  if (found.is === 'same') return undefined;
+  return found.why === '' ? 'its file changes, or is not a regular file' : found.why;
 }
 
 async function toOwner(text: string): Promise<PermissionChange> {

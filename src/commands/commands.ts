@@ -9,6 +9,11 @@ export interface Command {
   readonly isConfigured: boolean;
   /** Settings that mean something else to it, and that it only sees as options. */
   readonly own: readonly string[];
+  /**
+   * Every way of calling it that deletes, moves or overwrites volumes, by the words behind its name. What holds a volume
+   * must stop each of them.
+   */
+  readonly changesVolumes: readonly string[];
   add(parser: Argv, context: CommandContext): void;
 }
 
@@ -47,8 +52,11 @@ export const COMMANDS: readonly Command[] = [
     async (context) => (await import('./references.ts')).referencesCommand(context),
     { isConfigured: false },
   ),
-  command('sync [filters..]', 'fetch new images, retire old ones, delete what nothing needs', async (context) =>
-    (await import('./sync.ts')).syncCommand(context),
+  command(
+    'sync [filters..]',
+    'fetch new images, retire old ones, delete what nothing needs',
+    async (context) => (await import('./sync.ts')).syncCommand(context),
+    { changesVolumes: ['', '--create-pool'] },
   ),
   command('import <file>', 'bring an image of your own into the pool', async (context) =>
     (await import('./import.ts')).importCommand(context),
@@ -60,8 +68,11 @@ export const COMMANDS: readonly Command[] = [
   command('lease', 'keep an image while a command builds on it', async (context) =>
     (await import('./lease.ts')).leaseCommand(context),
   ),
-  command('snapshot', 'keep former contents of a persistent image, and restore them', async (context) =>
-    (await import('./snapshot.ts')).snapshotCommand(context),
+  command(
+    'snapshot',
+    'keep former contents of a persistent image, and restore them',
+    async (context) => (await import('./snapshot.ts')).snapshotCommand(context),
+    { changesVolumes: ['create', 'delete', 'revert', 'flatten'] },
   ),
   command('enable <image..>', 'put a disabled image back into circulation', async (context) =>
     (await import('./enable.ts')).enableCommand(context),
@@ -69,8 +80,11 @@ export const COMMANDS: readonly Command[] = [
   command('disable <image..>', 'keep an image, but offer it to no new domain', async (context) =>
     (await import('./enable.ts')).disableCommand(context),
   ),
-  command('persistent <image..>', 'hand an image to the one domain that uses it', async (context) =>
-    (await import('./persistent.ts')).persistentCommand(context),
+  command(
+    'persistent <image..>',
+    'hand an image to the one domain that uses it',
+    async (context) => (await import('./persistent.ts')).persistentCommand(context),
+    { changesVolumes: [''] },
   ),
   command('nonpersistent <image..>', 'make it an image that many can use again', async (context) =>
     (await import('./nonpersistent.ts')).nonpersistentCommand(context),
@@ -99,23 +113,44 @@ export const COMMANDS: readonly Command[] = [
   command('verify [image..]', 'read images and compare them with what they were', async (context) =>
     (await import('./verify.ts')).verifyCommand(context),
   ),
-  command('gc', 'retire images that the policy does not hold on to, delete what nothing needs', async (context) =>
-    (await import('./gc.ts')).gcCommand(context),
+  command(
+    'gc',
+    'retire images that the policy does not hold on to, delete what nothing needs',
+    async (context) => (await import('./gc.ts')).gcCommand(context),
+    { changesVolumes: [''] },
   ),
-  command('apply <plan>', 'carry out a plan that gc --out wrote, as far as it still holds', async (context) =>
-    (await import('./apply.ts')).applyCommand(context),
+  command(
+    'apply <plan>',
+    'carry out a plan that gc --out wrote, as far as it still holds',
+    async (context) => (await import('./apply.ts')).applyCommand(context),
+    { changesVolumes: [''] },
   ),
-  command('undo [image..]', 'take images back that wait for their deletion', async (context) =>
-    (await import('./undo.ts')).undoCommand(context),
+  command(
+    'undo [image..]',
+    'take images back that wait for their deletion',
+    async (context) => (await import('./undo.ts')).undoCommand(context),
+    { changesVolumes: [''] },
   ),
-  command('delete <image..>', 'take images out of use, to be deleted after the grace period', async (context) =>
-    (await import('./delete.ts')).deleteCommand(context),
+  command(
+    'delete <image..>',
+    'take images out of use, to be deleted after the grace period',
+    async (context) => (await import('./delete.ts')).deleteCommand(context),
+    { changesVolumes: [''] },
   ),
-  command('orphans', 'list volumes that nothing needs, whoever made them', async (context) =>
-    (await import('./orphans.ts')).orphansCommand(context),
+  command(
+    'orphans',
+    'list volumes that nothing needs, whoever made them',
+    async (context) => (await import('./orphans.ts')).orphansCommand(context),
+    { changesVolumes: [''] },
   ),
-  command('purge', 'withdraw all images and delete those that nothing needs', async (context) =>
-    (await import('./purge.ts')).purgeCommand(context),
+  command(
+    'purge',
+    'withdraw all images and delete those that nothing needs',
+    async (context) => (await import('./purge.ts')).purgeCommand(context),
+    { changesVolumes: [''] },
+  ),
+  command('forget [names..]', 'say that what a name led to is gone for good', async (context) =>
+    (await import('./forget.ts')).forgetCommand(context),
   ),
   command(
     'doctor',
@@ -144,13 +179,18 @@ function command<T>(
   usage: string,
   describe: string,
   load: (context: CommandContext) => Promise<Verb<T>>,
-  { isConfigured = true, own = [] }: Partial<Pick<Command, 'isConfigured' | 'own'>> = {},
+  {
+    isConfigured = true,
+    own = [],
+    changesVolumes = [],
+  }: Partial<Pick<Command, 'isConfigured' | 'own' | 'changesVolumes'>> = {},
 ): Command {
   const [name = usage] = usage.split(' ');
   return {
     name,
     isConfigured,
     own,
+    changesVolumes,
     add: (parser, context) => {
       parser.command({
         command: usage,

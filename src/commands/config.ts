@@ -1,16 +1,17 @@
 import { existsSync } from 'node:fs';
 import type { Argv, CommandModule } from 'yargs';
 import type { Configuration, NamedSource } from '../config/configuration.ts';
-import { type EffectiveValue, effectiveSettings, SETTINGS } from '../config/settings.ts';
-import { UsageError } from '../errors.ts';
+import { DEFAULT_POOL, type EffectiveValue, effectiveSettings, SETTINGS } from '../config/settings.ts';
+import { LibvirtError, UsageError } from '../errors.ts';
 import { type ShownSetting, showSettings, showSound } from '../report/config-report.ts';
 import type { Reporter } from '../report/reporter.ts';
 import { resolveSource } from '../simplestreams/source.ts';
+import { assertOwnPlaces, type OwnDirectory } from '../usage/directories.ts';
 import { findConfiguration, mistakeError, soundConfiguration } from './configuration.ts';
 import type { CommandContext } from './context.ts';
 import type { CommonArguments, Verb } from './options.ts';
 import { cacheDirOf, stateDirOf } from './places.ts';
-import { reporterOf } from './session.ts';
+import { reporterOf, withConnection } from './session.ts';
 
 interface CheckArguments extends CommonArguments {
   readonly file: string | undefined;
@@ -58,7 +59,44 @@ async function check(context: CommandContext, options: CheckArguments): Promise<
   for (const mistake of mistakes) reporter.error(mistakeError(mistake, configuration.file));
   if (mistakes.length > 0) throw new UsageError(`${mistakes.length} mistake(s) in ${configuration.file}`);
   warnOfKeyrings(configuration, reporter);
+  await assertPlaces(configuration, context, options);
   showSound(configuration.file, configuration.sources.length, reporter);
+}
+
+/** The directories that a file can name, and what they are called elsewhere. */
+const DIRECTORIES = new Map([
+  ['state-dir', 'state directory'],
+  ['cache-dir', 'cache directory'],
+  ['metadata-dir', 'metadata directory'],
+]);
+
+/**
+ * Compares the directories that a file names with the storage pools that there are. Where libvirt does not answer, every
+ * command that needs it looks again.
+ *
+ * @throws UsageError when one of them is in the way of a pool.
+ */
+async function assertPlaces(
+  { file, settings }: Configuration,
+  context: CommandContext,
+  options: CommonArguments,
+): Promise<void> {
+  const dirs = [...DIRECTORIES].flatMap(([key, what]): readonly OwnDirectory[] => {
+    const placed = settings.get(key);
+    return placed === undefined ? [] : [{ what, path: String(placed.value) }];
+  });
+  if (dirs.length === 0) return;
+  const connect = options.connect ?? settings.get('connect')?.value ?? context.env['LIBVIRT_DEFAULT_URI'];
+  const pool = String(context.env['POOLKEEPER_POOL'] ?? settings.get('pool')?.value ?? DEFAULT_POOL);
+  try {
+    await withConnection({ ...options, connect: connect === undefined ? undefined : String(connect) }, (connection) =>
+      assertOwnPlaces(connection, dirs, pool),
+    );
+  } catch (error) {
+    if (error instanceof LibvirtError) return;
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(`${file}: ${error.message}`, error.hint === undefined ? {} : { hint: error.hint });
+  }
 }
 
 /** A keyring may be put in place later, so a missing one is no mistake yet. */
@@ -74,7 +112,10 @@ async function show(context: CommandContext, options: CommonArguments): Promise<
   const configuration = await soundConfiguration(options.config, context);
   const effective = effectiveSettings({ ...options }, context.env, configuration);
   const sources = configuration?.sources.flatMap((source) => shownSource(source, configuration));
-  const settings = [...shownSettings(effective, context), ...(sources ?? [])];
+  const storage = [...(configuration?.sharing ?? [])].map(([name, { value, line }]): ShownSetting => {
+    return { key: `storage.${name}.shared`, value, origin: { kind: 'file', file: configuration?.file ?? '', line } };
+  });
+  const settings = [...shownSettings(effective, context), ...storage, ...(sources ?? [])];
   showSettings(settings, reporterOf(context, options));
 }
 

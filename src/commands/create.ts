@@ -8,7 +8,7 @@ import type { CommandContext } from './context.ts';
 import { withImages } from './image-command.ts';
 import { checkNewImage, type NewImageArguments, newImageOptions, planNewImage } from './new-image.ts';
 import type { Verb } from './options.ts';
-import { assertUnused } from './repair-state.ts';
+import { assertUnusedIn } from './repair-state.ts';
 import type { LockedSession } from './session.ts';
 
 interface CreateArguments extends NewImageArguments {
@@ -59,7 +59,7 @@ async function create(session: LockedSession, options: CreateArguments, capacity
   const { environment, reporter } = session;
   const image = await planNewImage(session, options);
   const format = FORMATS.find((known) => known === options.format) ?? 'qcow2';
-  const job = { ...image, format, capacityBytes, assertUnused: (name: string) => assertUnused(session, name) };
+  const job = { ...image, format, capacityBytes, assertUnused: assertUnusedIn(session) };
   const { identity, volumeName } = await createImage(job, environment);
   const text = `created image ${identityText(identity)} (${formatBytes(capacityBytes)}, ${format})`;
   const fields = { ...identity, volume: volumeName, format, capacity_bytes: capacityBytes };

@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs';
 import { isLocalImage } from '../core/local-image.ts';
+import type { BlindSpot } from '../core/reference.ts';
 import { InUseError, PartialError } from '../errors.ts';
 import { ensureRecord } from '../execute/ensure-record.ts';
 import { putRecord } from '../execute/environment.ts';
@@ -44,12 +45,20 @@ function deleteOptions<T>(yargs: Argv<T>) {
 /** Nothing is changed unless all of it may be. */
 async function deleteImages(session: LockedSession, images: readonly FoundImage[], isNow: boolean): Promise<void> {
   for (const image of images) permit('delete', image);
-  const judgement = await judgeDeletion(session, images);
+  const judgement = await judgeDeletion(session, images, { isAlsoRemote: isNow });
   const unseen = incompleteView(judgement.verdicts);
   if (unseen !== undefined && isNow) throw unseen;
+  if (isNow) warnOfDistance(session, judgement.gathered.graph.blindSpots);
   for (const image of images) await retire(session, image);
   if (isNow) return sweep(session, judgement);
   if (unseen !== undefined) session.reporter.warning(unseen.message, unseen.hint);
+}
+
+/** Whoever names an image takes it upon themselves what nobody can see from here. */
+function warnOfDistance({ reporter }: LockedSession, blindSpots: readonly BlindSpot[]): void {
+  for (const { kind, what, cause } of blindSpots) {
+    if (kind === 'remote') reporter.warning(`cannot see ${what}: ${cause}`);
+  }
 }
 
 /** Crash order: each image waits for its deletion, or is given up, before the next is looked at. */
@@ -79,7 +88,8 @@ async function sweep(session: LockedSession, { verdicts, view }: Judgement): Pro
   const written = await readRecords(paths.records);
   const outcomes = await executeSweep(verdicts, {
     environment,
-    rejudge: async (only) => (await judgePool(session, namedPolicy(session), { only, retired: only })).verdicts,
+    rejudge: async (only) =>
+      (await judgePool(session, namedPolicy(session), { only, retired: only, isAlsoRemote: true })).verdicts,
     afterDelete: ({ name }) => recordDeletion(name, { ...view, ...written }, environment),
   });
   for (const outcome of outcomes) showSwept(outcome, reporter);

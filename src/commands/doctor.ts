@@ -5,8 +5,17 @@ import { parseBytes } from '../core/byte-size.ts';
 import { type CheckedFinding, type Finding, ok, problem, warning } from '../core/finding.ts';
 import { LibvirtError, PartialError, UsageError } from '../errors.ts';
 import { type Check, type PoolPatient, runChecks } from '../gather/health.ts';
+import { checkForgotten, checkLimits } from '../gather/health-absence.ts';
 import { checkImages, checkOverlays, checkView } from '../gather/health-images.ts';
-import { checkMetadataPlace, checkPlace, checkReadable, checkSpace } from '../gather/health-places.ts';
+import {
+  checkDeletion,
+  checkDirectories,
+  checkLocality,
+  checkMetadataPlace,
+  checkPlace,
+  checkReadable,
+  checkSpace,
+} from '../gather/health-places.ts';
 import { checkClock, checkJournal, checkLastSync, checkLeases, checkLock } from '../gather/health-state.ts';
 import { checkKeyring } from '../gather/health-trust.ts';
 import { seePool } from '../gather/judge-pool.ts';
@@ -18,7 +27,7 @@ import type { CommandContext } from './context.ts';
 import { type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { UBUNTU_KEYRING } from './source-keyring.ts';
 import { cacheDirOf, keyringPathOf, stateDirOf } from './places.ts';
-import { openSession, reporterOf, withConnection } from './session.ts';
+import { openSession, ownDirectories, reporterOf, withConnection } from './session.ts';
 
 interface DoctorArguments extends PoolArguments {
   readonly network: boolean;
@@ -29,6 +38,9 @@ interface DoctorArguments extends PoolArguments {
 const POOL_CHECKS: readonly Check<PoolPatient>[] = [
   ['metadata', checkMetadataPlace],
   ['access', checkReadable],
+  ['directories', checkDirectories],
+  ['files', checkLocality],
+  ['deletion', checkDeletion],
   ['space', checkSpace],
   ['lock', checkLock],
   ['journal', checkJournal],
@@ -37,6 +49,8 @@ const POOL_CHECKS: readonly Check<PoolPatient>[] = [
   ['images', checkImages],
   ['overlays', checkOverlays],
   ['view', checkView],
+  ['forgotten', checkForgotten],
+  ['limits', checkLimits],
   ['sync', checkLastSync],
 ];
 
@@ -153,7 +167,7 @@ async function admit(
   options: DoctorArguments,
   { connection, reporter }: { readonly connection: Connection; readonly reporter: Reporter },
 ): Promise<PoolPatient> {
-  const session = await openSession(context, options, connection);
+  const session = await openSession(context, options, connection, true);
   const { pool, paths } = session;
   return {
     connection,
@@ -162,6 +176,7 @@ async function admit(
     stateDir: stateDirOf(context, options),
     sight: await seePool({ ...session, progress: reporter.progress }),
     uid: context.uid,
+    directories: ownDirectories(context, options, paths),
     now: context.clock.now(),
     reserveBytes: parseBytes(options.reserve ?? '0', 'reserve'),
   };

@@ -1,13 +1,13 @@
 import { posix } from 'node:path';
 import { decodeVolumeName, identityText } from '../core/identity.ts';
 import { nearNames } from '../core/near-names.ts';
-import { createResolver, type GraphNode } from '../core/use-graph.ts';
+import { volumeToken } from '../core/reference-tokens.ts';
+import { createResolver, type GraphNode, type Token } from '../core/use-graph.ts';
 import { NoMatchError, UsageError } from '../errors.ts';
 import { toEdge } from '../gather/draft.ts';
 import { type FileIdentity, localFiles, remoteFiles } from '../gather/file-identity.ts';
 import type { SeenVolume } from '../gather/pool-nodes.ts';
-import type { GatheredGraph } from '../gather/use-graph.ts';
-import { isLocalUri } from '../libvirt/local-uri.ts';
+import type { GatheredGraph, PlacedGraph } from '../gather/use-graph.ts';
 
 /** What somebody asks about: a volume, or a file that no pool holds. */
 export interface Subject {
@@ -19,6 +19,19 @@ export interface Subject {
 export function findVolume(text: string, volumes: readonly SeenVolume[]): Subject {
   const seen = findNamed(text, volumes, (a, b) => a.node === b.node);
   return { node: seen.node, seen };
+}
+
+/** A volume that something names and that its pool does not show: nobody knows more of it than its name. */
+export function findAbsentVolume(text: string, { graph }: GatheredGraph): Subject | undefined {
+  const absent = (graph.absences ?? []).flatMap(({ name }) => (name.kind === 'volume' ? [name] : []));
+  const named = absent.filter(({ pool, volume }) => text === volume || text === `${pool}/${volume}`);
+  const [only] = named;
+  if (only === undefined || named.length > 1) return undefined;
+  const { pool, volume } = only;
+  const id = `${pool}/${volume}`;
+  const tokens = [volumeToken(pool, volume)];
+  const node = { id, label: `volume ${id}, which is not there`, tokens, paths: [], isDirectory: false, edges: [] };
+  return { node, seen: undefined };
 }
 
 /** Something that goes by the names of a volume. */
@@ -65,18 +78,24 @@ export function findNamed<T extends Named>(text: string, all: readonly T[], isSa
  *
  * @throws NoMatchError when nothing is there and nothing is called so.
  */
-export async function findPath(path: string, gathered: GatheredGraph, uri: string): Promise<Subject> {
-  const files = isLocalUri(uri) ? localFiles() : remoteFiles();
+export async function findPath(path: string, gathered: PlacedGraph): Promise<Subject> {
+  const files = gathered.places.isLocal ? localFiles() : remoteFiles();
   const identity = files.identify(path);
   const edge = toEdge({ kind: 'path', value: path, evidence: 'command line' }, 'command line', files);
   const named = createResolver(gathered.graph.nodes).targets(edge);
   const node = bestMatch(posix.resolve(path), named) ?? toNode(path, identity);
-  const isNamed = gathered.graph.roots.some((root) =>
-    root.edges.some(({ tokens }) => tokens.some((token) => edge.tokens.includes(token))),
+  const { roots, nodes } = gathered.graph;
+  const isNamed = [...roots, ...nodes].some(({ edges }) =>
+    edges.some(({ tokens }) => tokens.some((token) => isSame(token) && edge.tokens.includes(token))),
   );
   if (named.length === 0 && !isNamed && identity.state === 'missing')
-    throw new NoMatchError(`'${path}' does not exist`);
+    throw new NoMatchError(`'${path}' does not exist, and nothing that was seen names it`);
   return { node, seen: gathered.volumes.find((seen) => seen.node === node) };
+}
+
+/** Of a name that leads to nothing, the path is all that there is to compare. */
+function isSame(token: Token): boolean {
+  return token.startsWith('path:') || token.startsWith('blank:');
 }
 
 /** A link and its target are two nodes, and a folder that is a volume stands for what lies in it. */
@@ -86,7 +105,8 @@ function bestMatch(path: string, nodes: readonly GraphNode[]): GraphNode | undef
 }
 
 function toNode(path: string, { tokens, paths, state }: FileIdentity): GraphNode {
-  return { id: path, label: `file ${path}`, tokens, paths, isDirectory: state === 'directory', edges: [] };
+  const label = state === 'missing' ? `file ${path}, which is not there` : `file ${path}`;
+  return { id: path, label, tokens, paths, isDirectory: state === 'directory', edges: [] };
 }
 
 function namesOf({ pool, name }: { readonly pool: string; readonly name: string }): readonly string[] {

@@ -1,6 +1,7 @@
 import type { ImageSummary } from '../core/image-summary.ts';
 import { openNebulaState } from '../core/opennebula-state.ts';
 import { isPinned } from '../core/record.ts';
+import { isHindrance } from '../core/reference.ts';
 import type { Task } from '../core/task.ts';
 import { usersOf } from '../core/usage.ts';
 import { concerns } from '../core/use-graph.ts';
@@ -37,7 +38,8 @@ export function summarizeImages(
       isOffered,
       isLocked: isPinned(record, now),
       users: used,
-      isUseKnown: node === undefined || !gathered.graph.blindSpots.some((spot) => concerns(spot, node)),
+      isUseKnown:
+        node === undefined || !gathered.graph.blindSpots.some((spot) => !isHindrance(spot) && concerns(spot, node)),
       sizeBytes: volume?.allocationBytes,
       capacityBytes: volume?.capacityBytes,
       createdAt: record?.times.createdAt ?? volume?.modifiedAtMs,

@@ -14,7 +14,7 @@ import { type ImageSource, openFileSource, openRemoteSource, standardInputSource
 import { type CommandContext, STANDARD_INPUT } from './context.ts';
 import { checkNewImage, type NewImageArguments, newImageOptions, planNewImage } from './new-image.ts';
 import type { Verb } from './options.ts';
-import { assertUnused, repairState } from './repair-state.ts';
+import { assertUnusedIn, repairState } from './repair-state.ts';
 import { type LockedSession, withLock, withSession } from './session.ts';
 import { type Patience, patience, type PatienceArguments, patienceOptions } from './transfer-options.ts';
 
@@ -105,7 +105,7 @@ async function bringIn(
   const task = { kind: 'import', volumeName, identity, totalBytes: source.sizeBytes } as const;
   const job = { ...image, stagingName, source, digest, roomBytes };
   const imported = await runWatchedTask(environment, `import ${image.name}`, task, (onProgress) =>
-    importImage({ ...job, onProgress, assertUnused: (name) => assertUnused(session, name) }, environment),
+    importImage({ ...job, onProgress, assertUnused: assertUnusedIn(session) }, environment),
   );
   report(session, imported);
 }

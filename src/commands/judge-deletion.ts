@@ -2,7 +2,7 @@ import { identityText } from '../core/identity.ts';
 import type { SweepPolicy, Verdict } from '../core/sweep-plan.ts';
 import { usersOf } from '../core/usage.ts';
 import { FailureError, InUseError } from '../errors.ts';
-import { type Judgement, judgeSight, type PoolSight, seePool } from '../gather/judge-pool.ts';
+import { type Judgement, judgeSight, type PoolSight, type Scope, seePool } from '../gather/judge-pool.ts';
 import { findSeen } from '../gather/pool-nodes.ts';
 import { reasonText } from '../report/sweep-report.ts';
 import type { FoundImage } from './find-image.ts';
@@ -17,15 +17,21 @@ export function namedPolicy({ context }: Session): SweepPolicy {
 /**
  * Judges images that the user named as if nobody were offered them.
  *
+ * @param isAlsoRemote whether it is no obstacle that the files are not those of this host.
+ *
  * @throws InUseError naming everything that uses one of them; FailureError when one cannot be judged.
  */
-export async function judgeDeletion(session: Session, images: readonly FoundImage[]): Promise<Judgement> {
+export async function judgeDeletion(
+  session: Session,
+  images: readonly FoundImage[],
+  { isAlsoRemote = false }: Pick<Scope, 'isAlsoRemote'> = {},
+): Promise<Judgement & Pick<PoolSight, 'gathered'>> {
   const sight = await seePool(session);
   const held = images.filter(({ hasVolume }) => hasVolume);
   const names = new Set(held.map(({ volumeName }) => volumeName));
-  const judgement = judgeSight(sight, namedPolicy(session), { only: names, retired: names });
+  const judgement = judgeSight(sight, namedPolicy(session), { only: names, retired: names, isAlsoRemote });
   for (const image of held) assertDeletable(image, judgement.verdicts, sight);
-  return judgement;
+  return { ...judgement, gathered: sight.gathered };
 }
 
 function assertDeletable(image: FoundImage, verdicts: readonly Verdict[], sight: PoolSight): void {

@@ -43,7 +43,7 @@ export interface PoolState {
 /** Looks at everything afresh and judges the volumes of the pools. Changes nothing and needs no lock. */
 export async function searchOrphans(search: OrphanSearch): Promise<OrphanJudgement> {
   const moment = await readMoment(search.stateDir, search.clock);
-  const gathered = await gatherUseGraph(search);
+  const gathered = await gatherUseGraph({ ...search, judged: search.pools });
   const states = new Map<string, PoolState>();
   for (const pool of gathered.pools) if (pool.isActive) states.set(pool.name, await readState(pool, gathered, search));
   const suspects = gathered.volumes.flatMap(({ volume, node }): readonly Suspect[] => {

@@ -5,7 +5,7 @@ import { FailureError, SourceError, TrustError, UsageError } from '../errors.ts'
 import type { Reporter } from '../report/reporter.ts';
 import { extractKey, type KeySummary, listKeys, PINNED_KEYS } from '../simplestreams/keyring.ts';
 import { readFileBounded, writeFileAtomic } from '../state/atomic-file.ts';
-import { ensurePrivateDir } from '../state/private-dir.ts';
+import { assertPrivateFile, ensurePrivateDir } from '../state/private-dir.ts';
 import type { CommandContext } from './context.ts';
 import { keyringPathOf } from './places.ts';
 import { fetcherOf, rejectKeyring, reporterOf } from './session.ts';
@@ -79,6 +79,7 @@ async function addKey(context: CommandContext, options: AddArguments): Promise<v
     });
   }
   const path = keyringPathOf(context, options);
+  assertPrivateFile(path, context.uid);
   const present = await readKeyring(path);
   const isPresent =
     present !== undefined && (await listKeys(present)).some(({ fingerprint }) => fingerprint === found.fingerprint);

@@ -5,6 +5,7 @@ import { createQemuImgInfo } from '../image-format/qemu-img.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import { listPools, refreshPool } from '../libvirt/storage-pool.ts';
 import { isDeletable, showOrphans } from '../report/orphans-report.ts';
+import { assertOwnPlaces } from '../usage/directories.ts';
 import { incompleteView } from '../report/sweep-report.ts';
 import type { CommandContext } from './context.ts';
 import { chooseOrphans } from './choose-orphans.ts';
@@ -14,7 +15,7 @@ import { type OrphanSearch, searchOrphans } from './judge-orphans.ts';
 import { sweepOptions, type Verb } from './options.ts';
 import { stateDirOf } from './places.ts';
 import { activePool, pathsOfPool, type PoolsArguments } from './pools.ts';
-import { claimsOf, reporterOf, withConnection } from './session.ts';
+import { claimsOf, ownDirectories, reporterOf, withConnection } from './session.ts';
 
 interface OrphansArguments extends PoolsArguments {
   /** What counts without the option. */
@@ -83,12 +84,17 @@ async function prepareSearch(
   const pools = options.allPools
     ? all.filter(({ isActive }) => isActive)
     : [...names].map((name) => activePool(all, name));
-  if (options.delete) for (const { name } of pools) await refreshPool(connection, name);
+  for (const pool of options.delete ? pools : []) {
+    const paths = pathsOfPool(pool, context, { options, isOnlyPool: pools.length === 1 });
+    await assertOwnPlaces(connection, ownDirectories(context, options, paths), pool.name);
+    await refreshPool(connection, pool.name);
+  }
   return {
     connection,
     qemuImg: createQemuImgInfo(),
     ownPid: context.pid,
     readClaims: claimsOf(context, options),
+    sharing: options.configuration?.sharing,
     pools: new Set(pools.map(({ name }) => name)),
     minAgeMs,
     stateDir: stateDirOf(context, options),

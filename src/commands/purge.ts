@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs';
 import { identityText } from '../core/identity.ts';
 import { isLocalImage } from '../core/local-image.ts';
+import { isHindrance } from '../core/reference.ts';
 import type { KeepReason, Verdict } from '../core/sweep-plan.ts';
 import { isClaimed } from '../core/use-graph.ts';
 import { FailureError, InUseError, PartialError } from '../errors.ts';
@@ -8,7 +9,7 @@ import { recordDeletion } from '../execute/record-deletion.ts';
 import { recordVerdicts } from '../execute/record-verdicts.ts';
 import { executeSweep } from '../execute/sweep.ts';
 import { withdrawImage } from '../execute/withdraw-image.ts';
-import { type Judgement, judgeSight, seePool } from '../gather/judge-pool.ts';
+import { hindrancesOf, type Judgement, judgeSight, type PoolSight, seePool } from '../gather/judge-pool.ts';
 import type { PoolView } from '../gather/pool-view.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
 import { confirm } from '../report/prompt.ts';
@@ -17,6 +18,7 @@ import { incompleteView, reasonText, showSwept, showVerdicts, volumeText } from 
 import { removeMetadataFile } from '../state/metadata-files.ts';
 import { readRecords } from '../state/records.ts';
 import type { CommandContext } from './context.ts';
+import { foreignMetadata, showForeignMetadata } from './foreign-metadata.ts';
 import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
 import { type LockedSession, type Session, withLock, withSession } from './session.ts';
@@ -46,10 +48,10 @@ function purgeOptions(yargs: Argv): Argv {
 async function runPurge(context: CommandContext, options: PurgeArguments): Promise<void> {
   await withSession(context, options, async (session, fetcher) => {
     if (options.dryRun) {
-      const { verdicts } = await judge(session);
-      warnOfForce(verdicts, options, session.reporter);
-      showVerdicts(toDelete(verdicts, options), session.reporter, true);
-      return assertComplete({ verdicts }, options, 0);
+      const judgement = await judge(session);
+      warnOfForce(judgement, options, session.reporter);
+      showVerdicts(toDelete(judgement, options), session.reporter, true);
+      return assertComplete(judgement, options, 0);
     }
     await withLock(session, { command: 'purge', fetcher }, (locked) => purge(locked, options));
   });
@@ -64,8 +66,8 @@ async function purge(session: LockedSession, options: PurgeArguments): Promise<v
   await repairState(session);
   const { environment, reporter } = session;
   const judgement = await judge(session);
-  warnOfForce(judgement.verdicts, options, reporter);
-  const doomed = toDelete(judgement.verdicts, options).filter(({ action }) => action === 'delete');
+  warnOfForce(judgement, options, reporter);
+  const doomed = toDelete(judgement, options).filter(({ action }) => action === 'delete');
   if (!(await isConfirmed(session, options, doomed.length))) throw new FailureError('nothing was purged');
   const { managed, metadata, records } = judgement.view;
   for (const [volumeName, { identity }] of managed) {
@@ -75,12 +77,15 @@ async function purge(session: LockedSession, options: PurgeArguments): Promise<v
   showSpared([...managed.keys()].filter((name) => isSpared(name, judgement.view)).length, reporter);
   const held = new Set([...managed.values()].map(({ identity }) => identityText(identity)));
   for (const [image, { identity }] of metadata) {
-    if (!held.has(image)) await removeMetadataFile(environment.paths.metadata, identity);
+    if (held.has(image)) continue;
+    const reason = await foreignMetadata(session, judgement.view, identity);
+    if (reason === undefined) await removeMetadataFile(environment.paths.metadata, identity);
+    else showForeignMetadata(identity, reason, session);
   }
   await rememberUsers(session, judgement);
   const outcomes = await executeSweep(doomed, {
     environment,
-    rejudge: async (only) => toDelete((await judge(session, only)).verdicts, options),
+    rejudge: async (only) => toDelete(await judge(session, only), options),
     afterDelete: ({ name }) => recordDeletion(name, judgement.view, environment),
   });
   for (const outcome of outcomes) showSwept(outcome, reporter);
@@ -102,12 +107,12 @@ function showSpared(count: number, reporter: Reporter): void {
 }
 
 /** Judges every managed image as if it were offered to nobody and had been unused for ever. */
-async function judge(session: Session, only?: ReadonlySet<string>): Promise<Judgement> {
+async function judge(session: Session, only?: ReadonlySet<string>): Promise<SeenJudgement> {
   const policy = { now: session.context.clock.now(), graceMs: 0, minAgeMs: 0 };
   const sight = await seePool(session);
   const common = [...sight.view.managed.keys()].filter((volumeName) => !isSpared(volumeName, sight.view));
   const retired = new Set(common);
-  return judgeSight(sight, policy, { retired, only: only ?? retired });
+  return { ...judgeSight(sight, policy, { retired, only: only ?? retired }), sight };
 }
 
 /** Whether no source has what a volume holds, or nobody knows whose it is: only `delete` takes it away. */
@@ -117,26 +122,39 @@ function isSpared(volumeName: string, { managed, records, unclaimed }: PoolView)
   return isOwn || records.get(volumeName)?.traits?.isPersistent === true || unclaimed.has(volumeName);
 }
 
-/** With `--force-in-use` need is no reason to keep an image, unless somebody is just about to use it, or said so. */
-function toDelete(verdicts: readonly Verdict[], { forceInUse }: PurgeArguments): readonly Verdict[] {
-  if (!forceInUse) return verdicts;
-  return verdicts.map((verdict) => (isForced(verdict) ? { action: 'delete', volume: verdict.volume } : verdict));
+/** A judgement, and what it rests on. */
+interface SeenJudgement extends Judgement {
+  readonly sight: PoolSight;
 }
 
-function isForced(verdict: Verdict): verdict is Extract<Verdict, { action: 'keep' }> {
-  return verdict.action === 'keep' && isOverridden(verdict.reason);
+/** With `--force-in-use` need is no reason to keep an image, unless somebody is just about to use it, or said so. */
+function toDelete({ verdicts, sight }: SeenJudgement, { forceInUse }: PurgeArguments): readonly Verdict[] {
+  if (!forceInUse) return verdicts;
+  return verdicts.map((verdict) => (isForced(verdict, sight) ? { action: 'delete', volume: verdict.volume } : verdict));
+}
+
+type Kept = Extract<Verdict, { action: 'keep' }>;
+
+function isForced(verdict: Verdict, sight: PoolSight): verdict is Kept {
+  return verdict.action === 'keep' && isOverridden(verdict.reason) && !isHindered(verdict, sight);
+}
+
+/** Whether this run may not delete a volume in any case. */
+function isHindered({ volume }: Verdict, sight: PoolSight): boolean {
+  return hindrancesOf(sight, volume.name).length > 0;
 }
 
 /** Before anything is asked or done, since what needs the images will not start again. */
-function warnOfForce(verdicts: readonly Verdict[], { forceInUse }: PurgeArguments, reporter: Reporter): void {
+function warnOfForce({ verdicts, sight }: SeenJudgement, { forceInUse }: PurgeArguments, reporter: Reporter): void {
   if (!forceInUse) return;
-  for (const { volume, reason } of verdicts.filter(isForced)) {
+  for (const { volume, reason } of verdicts.filter((verdict) => isForced(verdict, sight))) {
     reporter.warning(`${volumeText(volume)} is not spared by --force-in-use: ${reasonText(reason)}`);
   }
 }
 
 function isOverridden(reason: KeepReason): boolean {
-  return reason.kind === 'unseen' || (reason.kind === 'needed' && !isClaimed(reason.need));
+  if (reason.kind === 'unseen') return !reason.blindSpots.some(isHindrance);
+  return reason.kind === 'needed' && !isClaimed(reason.need);
 }
 
 async function isConfirmed(
@@ -160,11 +178,7 @@ async function isConfirmed(
 }
 
 /** @throws InUseError naming what stays because it is needed; IncompleteViewError; PartialError if a deletion failed. */
-function assertComplete(
-  { verdicts }: Pick<Judgement, 'verdicts'>,
-  { forceInUse }: PurgeArguments,
-  failed: number,
-): void {
+function assertComplete({ verdicts, sight }: SeenJudgement, { forceInUse }: PurgeArguments, failed: number): void {
   if (failed > 0) throw new PartialError(`${failed} volume(s) could not be deleted`);
   const kept = verdicts.flatMap((verdict) => (verdict.action === 'keep' ? [verdict] : []));
   const needed = kept.filter(({ reason }) => reason.kind === 'needed' && (!forceInUse || !isOverridden(reason)));
@@ -176,7 +190,12 @@ function assertComplete(
         : `'poolkeeper why VOLUME' shows what needs one; --force-in-use deletes them all the same`,
     });
   }
-  if (forceInUse) return;
-  const unseen = incompleteView(kept);
+  const held = kept.filter((verdict) => !forceInUse || !isForced(verdict, sight));
+  const unseen = incompleteView(
+    held.map((verdict) => {
+      if (verdict.reason.kind !== 'needed') return verdict;
+      return { ...verdict, reason: { kind: 'unseen', blindSpots: hindrancesOf(sight, verdict.volume.name) } };
+    }),
+  );
   if (unseen !== undefined) throw unseen;
 }

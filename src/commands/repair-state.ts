@@ -4,7 +4,8 @@ import { isLocalImage } from '../core/local-image.ts';
 import type { JournalIntent, OpenIntent } from '../core/journal.ts';
 import { findPartialImages, type PartialImage, unfinishedVolumes } from '../core/partial-image.ts';
 import type { ImageRecord } from '../core/record.ts';
-import { InUseError, NoSpaceError } from '../errors.ts';
+import { isHindrance } from '../core/reference.ts';
+import { FailureError, IncompleteViewError, InUseError, NoSpaceError } from '../errors.ts';
 import { putRecord, unknownOrigin } from '../execute/environment.ts';
 import { findVolume } from '../execute/own-volume.ts';
 import { offerImage } from '../execute/offer-image.ts';
@@ -14,6 +15,7 @@ import { contentStamp, fileIdentity, isBeingWritten } from '../gather/volume-fil
 import { listVolumeNames } from '../libvirt/volume.ts';
 import { reasonText } from '../report/sweep-report.ts';
 import { setAside } from '../state/set-aside.ts';
+import { foreignMetadata } from './foreign-metadata.ts';
 import { resumeReplacements } from './resume-replacements.ts';
 import type { LockedSession, Session } from './session.ts';
 
@@ -28,7 +30,16 @@ export async function repairState(session: LockedSession): Promise<void> {
   const view = await gatherPoolView(pool, await listVolumeNames(connection, pool.name), paths);
   for (const { kind, name, identity, error } of view.damaged) {
     const dir = kind === 'record' ? paths.records : paths.metadata;
-    const target = await setAside(join(dir, name), join(paths.root, 'set-aside'));
+    if (kind === 'metadata file' && (await foreignMetadata(session, view, identity)) !== undefined) continue;
+    let target: string;
+    try {
+      target = await setAside(join(dir, name), join(paths.root, 'set-aside'));
+    } catch (cause) {
+      if (!(cause instanceof FailureError)) throw cause;
+      // What is damaged keeps its image where it is, too.
+      reporter.warning(cause.message, cause.hint);
+      continue;
+    }
     reporter.warning(`${error.message}; it was set aside as ${target}`, error.hint);
     const volumeName = volumeNameIn(pool)(identity);
     if (!view.managed.has(volumeName) || view.records.has(volumeName)) continue;
@@ -143,19 +154,30 @@ export async function partialImages(
 }
 
 /**
- * Makes sure that nothing needs the volume that an interrupted run left, by the same rule under which volumes are deleted.
- * What cannot be seen is no obstacle: nothing is lost when the rest of an image is written.
+ * Makes a check that nothing needs the volume that an interrupted run left, by the same rule under which volumes are deleted.
+ * What cannot be seen is no obstacle: nothing is lost when the rest of an image is written. But whoever cannot prove that
+ * nobody has the file open may only touch what the same run has made (`isOfThisRun`).
  *
- * @throws InUseError when something does.
+ * The check throws InUseError when something needs the volume, and IncompleteViewError when this run cannot tell.
  */
-export async function assertUnused(session: Session, volumeName: string): Promise<void> {
-  const policy = { now: session.context.clock.now(), graceMs: 0, minAgeMs: 0 };
-  const scope = new Set([volumeName]);
-  const { verdicts } = await judgePool(session, policy, { only: scope, retired: scope });
-  const [verdict] = verdicts;
-  if (verdict?.action === 'delete' || verdict?.reason.kind === 'unseen') return;
-  const reason = verdict === undefined ? 'it cannot be judged' : reasonText(verdict.reason);
-  throw new InUseError(`cannot write to the unfinished volume '${volumeName}': ${reason}`, {
-    hint: 'remove what uses it, then run again',
-  });
+export function assertUnusedIn(session: Session): (volumeName: string, isOfThisRun: boolean) => Promise<void> {
+  return async (volumeName, isOfThisRun) => {
+    const policy = { now: session.context.clock.now(), graceMs: 0, minAgeMs: 0 };
+    const scope = new Set([volumeName]);
+    const { verdicts } = await judgePool(session, policy, { only: scope, retired: scope });
+    const [verdict] = verdicts;
+    if (verdict?.action === 'delete') return;
+    if (verdict?.reason.kind === 'unseen') {
+      const hindrance = verdict.reason.blindSpots.find(isHindrance);
+      if (hindrance === undefined || isOfThisRun) return;
+      const { what, cause, remedy } = hindrance;
+      throw new IncompleteViewError(`cannot touch the unfinished volume '${volumeName}': nobody can tell ${what}`, {
+        hint: `${cause}; ${remedy}`,
+      });
+    }
+    const reason = verdict === undefined ? 'it cannot be judged' : reasonText(verdict.reason);
+    throw new InUseError(`cannot write to the unfinished volume '${volumeName}': ${reason}`, {
+      hint: 'remove what uses it, then run again',
+    });
+  };
 }

@@ -12,7 +12,7 @@ import { isNoStoragePool } from '../libvirt/error-codes.ts';
 import { lookupPool, type StoragePool } from '../libvirt/storage-pool.ts';
 import { createReporter, type Reporter } from '../report/reporter.ts';
 import { removeTemporaryFiles } from '../state/atomic-file.ts';
-import { type Journal, openJournal } from '../state/journal.ts';
+import { type Journal, MAX_JOURNAL_BYTES, openJournal } from '../state/journal.ts';
 import { noteLived } from '../state/lived-count.ts';
 import { acquireLock } from '../state/lock.ts';
 import { removeMetadataStaging } from '../state/metadata-files.ts';
@@ -20,10 +20,11 @@ import { assertOwnMetadata, claimMetadata } from '../state/metadata-owner.ts';
 import { ensurePoolStateDirs, type PoolStatePaths, poolStatePaths } from '../state/paths.ts';
 import { setAside } from '../state/set-aside.ts';
 import { pruneTasks } from '../state/tasks.ts';
+import { assertOwnPlaces, type OwnDirectory } from '../usage/directories.ts';
 import { createFetcher, type FetcherOptions } from '../transfer/fetcher.ts';
 import type { CommandContext } from './context.ts';
 import type { CommonArguments, PoolArguments } from './options.ts';
-import { stateDirOf } from './places.ts';
+import { cacheDirOf, stateDirOf } from './places.ts';
 
 /** Kinds of pools whose volumes can be created and filled as plain files. */
 export const USABLE_POOLS: ReadonlySet<string> = new Set(['dir', 'fs', 'netfs']);
@@ -36,6 +37,8 @@ export interface Session extends PoolToJudge {
   readonly stateDir: string;
   /** Makes the metadata directory that of the pool, for commands that work on one pool. */
   readonly claimMetadata?: () => Promise<void>;
+  /** Whether the pool does not exist yet, and a dry run only takes it for made. */
+  readonly isPlanned?: boolean;
 }
 
 /** A session that holds the pool's lock. */
@@ -67,11 +70,29 @@ export async function withConnection<T>(
   }
 }
 
-/** Opens the session of a command on an existing, active pool. */
+/** The directories that poolkeeper writes to for a pool. */
+export function ownDirectories(
+  context: CommandContext,
+  options: CommonArguments,
+  { metadata }: Pick<PoolStatePaths, 'metadata'>,
+): readonly OwnDirectory[] {
+  return [
+    { what: 'state directory', path: stateDirOf(context, options) },
+    { what: 'cache directory', path: cacheDirOf(context, options) },
+    { what: 'metadata directory', path: metadata },
+  ];
+}
+
+/**
+ * Opens the session of a command on an existing, active pool.
+ *
+ * @param isExamined whether it is looked at later, without an error, where poolkeeper's own directories are.
+ */
 export async function openSession(
   context: CommandContext,
   options: PoolArguments,
   connection: Connection,
+  isExamined = false,
 ): Promise<Session> {
   const pool = await lookupUsablePool(connection, options.pool);
   const pathsOf = (any: StoragePool): PoolStatePaths => statePathsOf(context, options, any);
@@ -79,6 +100,7 @@ export async function openSession(
   const paths = pathsOf(pool);
   const owner = { name: pool.name, uuid: pool.uuid, uri: connection.uri };
   await assertOwnMetadata(paths, owner);
+  if (!isExamined) await assertOwnPlaces(connection, ownDirectories(context, options, paths), pool.name);
   return {
     connection,
     pool,
@@ -92,6 +114,36 @@ export async function openSession(
     qemuImg: createQemuImgInfo(),
     ownPid: context.pid,
     readClaims: claimsOf(context, options),
+    sharing: options.configuration?.sharing,
+  };
+}
+
+/** The UUID of a pool that has none yet. */
+const NO_UUID = '00000000-0000-0000-0000-000000000000';
+
+/** Opens the session of a dry run on a pool that is not there yet, as if it were there and empty. */
+export function openPlannedSession(
+  context: CommandContext,
+  options: PoolArguments,
+  connection: Connection,
+  targetPath: string | undefined,
+): Session {
+  const named = { name: options.pool, uuid: NO_UUID };
+  const pool: StoragePool = { ...named, type: 'dir', isActive: true, targetPath, sourceDevices: [], xml: '' };
+  const reporter = reporterOf(context, options);
+  return {
+    connection,
+    pool,
+    paths: statePathsOf(context, options, pool),
+    pathsOf: (any) => statePathsOf(context, options, any),
+    context,
+    stateDir: stateDirOf(context, options),
+    reporter,
+    progress: reporter.progress,
+    qemuImg: createQemuImgInfo(),
+    ownPid: context.pid,
+    readClaims: claimsOf(context, options),
+    isPlanned: true,
   };
 }
 
@@ -140,7 +192,11 @@ export async function lookupUsablePool(connection: Connection, name: string): Pr
 }
 
 /** A metadata directory that the user names is that of the command's own pool. */
-function statePathsOf(context: CommandContext, options: PoolArguments, pool: StoragePool): PoolStatePaths {
+function statePathsOf(
+  context: CommandContext,
+  options: PoolArguments,
+  pool: Pick<StoragePool, 'name' | 'uuid'>,
+): PoolStatePaths {
   const { metadataDir } = options;
   const isMeant = metadataDir !== undefined && pool.name === options.pool;
   return poolStatePaths({ stateDir: stateDirOf(context, options), pool, ...(isMeant ? { metadataDir } : {}) });
@@ -193,7 +249,7 @@ async function openSoundJournal({ paths, reporter }: Session): Promise<Journal> 
     return await openJournal(paths.journal);
   } catch (error) {
     if (!(error instanceof IntegrityError)) throw error;
-    const target = await setAside(paths.journal);
+    const target = await setAside(paths.journal, undefined, MAX_JOURNAL_BYTES);
     reporter.warning(`${error.message}; it was set aside as ${target}`, error.hint);
     return openJournal(paths.journal);
   }

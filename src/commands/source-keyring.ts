@@ -1,6 +1,7 @@
 import { TrustError } from '../errors.ts';
 import { type Keyring, openKeyring, PINNED_KEYS } from '../simplestreams/keyring.ts';
 import { readFileBounded } from '../state/atomic-file.ts';
+import { assertPrivateFile } from '../state/private-dir.ts';
 import type { ChosenSource } from './choose-sources.ts';
 import type { SourceReader } from './source-reader.ts';
 import { keyringPathOf } from './places.ts';
@@ -24,6 +25,7 @@ export async function findKeyring(
   { context, options }: SourceReader,
 ): Promise<KeyringFile | undefined> {
   const added = keyringPathOf(context, options);
+  assertPrivateFile(added, context.uid);
   if (keys === undefined) return (await readIfThere(added)) ?? readIfThere(UBUNTU_KEYRING, [PINNED_KEYS.ubuntu]);
   if ('file' in keys) return named(keys.file);
   const { fingerprint } = keys;

@@ -1,9 +1,12 @@
+import { join } from 'node:path';
+import { settleForgotten } from '../app/forget.ts';
+import { weeklyWord } from '../app/weekly-word.ts';
 import { identityText } from '../core/identity.ts';
 import { isLoss, massRemoval } from '../core/mass-removal.ts';
 import { type CollectionPolicy, type RetentionVerdict, selectCandidates } from '../core/retention.ts';
 import type { SweepOutcome, Verdict } from '../core/sweep-plan.ts';
 import { planRescues, type Rescue } from '../core/undo-plan.ts';
-import { IncompleteViewError, NoSpaceError, type PoolkeeperError } from '../errors.ts';
+import { IncompleteViewError, NoSpaceError, PoolkeeperError } from '../errors.ts';
 import { recordDeletion } from '../execute/record-deletion.ts';
 import { recordRescues, recordUses, recordVerdicts } from '../execute/record-verdicts.ts';
 import { executeSweep } from '../execute/sweep.ts';
@@ -12,7 +15,8 @@ import { type Judgement, judgePool, judgeSight, type PoolSight, seePool } from '
 import { type PoolView, withListed } from '../gather/pool-view.ts';
 import { type IsGone, sourceOf, stockOf } from '../gather/stock.ts';
 import { showRescue, showRetired } from '../report/retention-report.ts';
-import { incompleteView, showSwept } from '../report/sweep-report.ts';
+import { showRemembered } from '../report/forget-report.ts';
+import { incompleteView, knownIncompleteView, showSwept, warnOfUnseen } from '../report/sweep-report.ts';
 import { readMoment } from '../state/lived-count.ts';
 import { readRecords } from '../state/records.ts';
 import type { LockedSession, Session } from './session.ts';
@@ -59,6 +63,7 @@ export async function planCollection(
   const moment = { ...(await readMoment(session.stateDir, session.context.clock)), graceMs, minAgeMs };
   const seen = await seePool(session);
   const sight = { ...seen, view: withListed(seen.view, scope.listed ?? new Set()) };
+  if (session.environment !== undefined) await settle(session, sight);
   const retention = selectCandidates(stockOf(sight, moment.now, scope.isGone), settings, moment);
   const retired = retention.filter((verdict) => isRetirement(verdict, scope));
   const names = new Set([...scope.withdrawn, ...retired.map(({ image }) => image.volumeName)]);
@@ -70,13 +75,26 @@ export async function planCollection(
   return { sight, judgement, retention, retired, rescued };
 }
 
+/** Says which names that were forgotten are waited for again. */
+async function settle(session: Session, { gathered: { graph } }: PoolSight): Promise<void> {
+  const { context, connection, paths, reporter } = session;
+  const place = { stateDir: join(paths.root, '../..'), uri: connection.uri, uid: context.uid, signal: context.signal };
+  try {
+    const { absences = [], blindSpots } = graph;
+    for (const each of await settleForgotten(place, { absences, blindSpots })) showRemembered(each, reporter);
+  } catch (error) {
+    if (!(error instanceof PoolkeeperError)) throw error;
+    reporter.warning(error.message, error.hint);
+  }
+}
+
 /**
  * Withdraws what retention selected and deletes what the deletion rule condemns; never more than was planned. Crash order:
  * what is withdrawn waits for deletion, and the next run finds it so.
  */
 export async function collect(
   session: LockedSession,
-  { judgement, retention, retired, rescued }: Collection,
+  { sight, judgement, retention, retired, rescued }: Collection,
   { policy: { graceMs, minAgeMs }, allowMassRemoval }: Pick<CollectionScope, 'policy'> & { allowMassRemoval: boolean },
 ): Promise<Swept> {
   const { environment, reporter } = session;
@@ -102,7 +120,25 @@ export async function collect(
     afterDelete: async ({ name }) => recordDeletion(name, { ...view, ...written }, environment),
   });
   for (const outcome of outcomes) showSwept(outcome, reporter);
-  return { outcomes, refusal: incompleteView(verdicts) ?? withdrawn.failure, retired: withdrawn.names };
+  const unseen = await tellUnseen(session, sight, verdicts);
+  return { outcomes, refusal: unseen ?? withdrawn.failure, retired: withdrawn.names };
+}
+
+/**
+ * Tells what cannot be seen: at length when that changes, once a week, and to whoever sits at a terminal.
+ *
+ * @returns the refusal, if something was held back for it.
+ */
+async function tellUnseen(
+  { context, paths, reporter }: LockedSession,
+  { gathered: { graph } }: PoolSight,
+  verdicts: readonly Verdict[],
+): Promise<IncompleteViewError | undefined> {
+  const { isInteractive } = context;
+  const word = await weeklyWord(graph.blindSpots, { dir: paths.root, now: context.clock.now(), isInteractive });
+  const refusal = word.isDue ? incompleteView(verdicts) : knownIncompleteView(verdicts, word.since);
+  if (refusal === undefined && word.isDue) warnOfUnseen(graph.blindSpots, reporter);
+  return refusal;
 }
 
 /**

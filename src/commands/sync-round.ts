@@ -15,7 +15,8 @@ import { resolveItemUrl } from '../simplestreams/source.ts';
 import { publicAddress } from '../transfer/address.ts';
 import type { TransferredImage } from '../transfer/image-transfer.ts';
 import type { ReadSource } from './source-reader.ts';
-import { assertUnused, partialImages } from './repair-state.ts';
+import { foreignMetadata, showForeignMetadata } from './foreign-metadata.ts';
+import { assertUnusedIn, partialImages } from './repair-state.ts';
 import type { LockedSession, Session } from './session.ts';
 import type { TransferPolicy } from './transfer-options.ts';
 
@@ -63,7 +64,23 @@ export async function planRound(
     partials: transfer.resumes ? found : fromFirstByte(found),
     keepVersions: chosen.keepVersions ?? keepVersions,
   });
-  return { steps: planRoom(steps, await roomIn(session, transfer)), view };
+  const own = await withoutForeign(session, view, steps);
+  return { steps: planRoom(own, await roomIn(session, transfer)), view };
+}
+
+/** Metadata without a volume may be that of another pool, or of another libvirt that keeps it in the same place. */
+async function withoutForeign(
+  session: Session,
+  view: PoolView,
+  steps: readonly SyncStep[],
+): Promise<readonly SyncStep[]> {
+  const own: SyncStep[] = [];
+  for (const step of steps) {
+    const reason = step.action === 'forget' ? await foreignMetadata(session, view, step.identity) : undefined;
+    if (reason === undefined) own.push(step);
+    else if (step.action === 'forget') showForeignMetadata(step.identity, reason, session);
+  }
+  return own;
 }
 
 /** Plans, lets the view be looked at, and carries out. */
@@ -138,7 +155,8 @@ function fromFirstByte(partials: ReadonlyMap<string, PartialImage>): ReadonlyMap
   return new Map([...partials].map(([name, partial]) => [name, { ...partial, heldBytes: 0n }]));
 }
 
-async function roomIn({ connection, pool }: Session, { reserveBytes }: TransferPolicy): Promise<Room> {
+async function roomIn({ connection, pool, isPlanned }: Session, { reserveBytes }: TransferPolicy): Promise<Room> {
+  if (isPlanned === true) return { availableBytes: undefined, reserveBytes };
   const { capacityBytes, availableBytes } = await poolSpace(connection, pool.name);
   const isKnown = capacityBytes > 0n || availableBytes > 0n;
   return { availableBytes: isKnown ? availableBytes : undefined, reserveBytes };
@@ -201,7 +219,7 @@ function syncRun(
     retries: transfer.retries,
     bypassCaches: isRepeated,
     urlsOf: (image) => bases.map((base) => resolveItemUrl(base, image.path)),
-    assertUnused: (volumeName) => assertUnused(session, volumeName),
+    assertUnused: assertUnusedIn(session),
     onStart: (step) => showStart(step, reporter),
     onEnd: (outcome) => {
       const { step, error, transferred } = outcome;

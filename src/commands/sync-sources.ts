@@ -173,7 +173,8 @@ export async function planSources(
   { policy, reading }: SourceRun,
 ): Promise<{ readonly results: readonly SourceResult[]; readonly steps: readonly SyncStep[] }> {
   // Nobody refreshed the pool, and only a look at each volume shows what is gone.
-  const { volumes } = await listVolumes(session.connection, session.pool.name);
+  const { volumes } =
+    session.isPlanned === true ? { volumes: [] } : await listVolumes(session.connection, session.pool.name);
   const sight = { volumes, openIntents: await readOpenIntents(session.paths.journal) };
   const steps = new Map<string, SyncStep>();
   const results: SourceResult[] = [];

@@ -5,21 +5,33 @@ import { assertWholeNumber } from '../core/whole-number.ts';
 import { MOST_JOBS } from '../config/settings.ts';
 import { unclaimedImages } from '../gather/health-images.ts';
 import { gatherPoolView } from '../gather/pool-view.ts';
+import type { Connection } from '../libvirt/connection.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
 import { showRescue, showRetirements, showRun } from '../report/retention-report.ts';
 import { showVerdicts } from '../report/sweep-report.ts';
 import { showPlan } from '../report/sync-report.ts';
 import { listVolumeNames } from '../libvirt/volume.ts';
 import { untoldOf } from '../state/told.ts';
+import { executePoolPlan, planPool } from '../app/create-pool.ts';
+import { assertOwnPlaces } from '../usage/directories.ts';
 import type { CommandContext } from './context.ts';
 import { type ChosenSource, chooseSources } from './choose-sources.ts';
-import { createPool } from './create-pool.ts';
 import { goneFrom } from './gone-products.ts';
 import { type MetricsArguments, metricsOption, observeRun } from './observe-run.ts';
 import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
 import { collectionPolicy, type RetentionArguments, retentionOptions } from './retention-options.ts';
-import { fetcherOf, type LockedSession, openSession, type Session, withConnection, withLock } from './session.ts';
+import {
+  fetcherOf,
+  type LockedSession,
+  openPlannedSession,
+  openSession,
+  ownDirectories,
+  reporterOf,
+  type Session,
+  withConnection,
+  withLock,
+} from './session.ts';
 import { type SourceArguments, sourceOptions } from './source-options.ts';
 import { readerOf } from './source-reader.ts';
 import { finish } from './sync-result.ts';
@@ -77,9 +89,9 @@ async function runSync(context: CommandContext, options: SyncArguments): Promise
     await withConnection(
       options,
       async (connection) => {
-        if (options.createPool !== undefined && !options.dryRun)
-          await createPool(connection, options.pool, options.createPool);
-        const session = await openSession(context, options, connection);
+        const pool = await providePool(context, options, connection);
+        if (pool === 'starts later') return;
+        const session = pool ?? (await openSession(context, options, connection));
         const reading = new SourceReading(session, readerOf(session, options, fetcher), options);
         if (options.dryRun) return dryRun(session, reading, plan);
         return withLock(session, { command: 'sync', fetcher }, (locked) => sync(locked, reading, plan));
@@ -89,6 +101,37 @@ async function runSync(context: CommandContext, options: SyncArguments): Promise
   } finally {
     await fetcher.close();
   }
+}
+
+/**
+ * Does what `--create-pool` asks for. A dry run only says it.
+ *
+ * @returns the session of a pool that a dry run takes for made; `undefined`: the pool is there, and active.
+ */
+async function providePool(
+  context: CommandContext,
+  options: SyncArguments,
+  connection: Connection,
+): Promise<Session | 'starts later' | undefined> {
+  if (options.createPool === undefined) return undefined;
+  const plan = await planPool(connection, options.pool, options.createPool);
+  if (plan.action === 'none') return undefined;
+  const reporter = reporterOf(context, options);
+  const { action, name, targetPath } = plan;
+  const place = targetPath === undefined ? '' : ` in '${targetPath}'`;
+  const fields = { action, pool: name, path: targetPath, is_dry_run: options.dryRun };
+  const planned = openPlannedSession(context, options, connection, targetPath);
+  const dirs = ownDirectories(context, options, planned.paths);
+  await assertOwnPlaces(connection, dirs, name, action === 'create' ? [planned.pool] : []);
+  if (!options.dryRun) {
+    await executePoolPlan(connection, plan, dirs);
+    const done = action === 'create' ? 'created' : 'started';
+    reporter.event('change', `${done} storage pool '${name}'${place}`, 'pool_provided', fields);
+    return undefined;
+  }
+  const more = action === 'start' ? '; what else would be done can be told once it is active' : '';
+  reporter.event('change', `would ${action} storage pool '${name}'${place}${more}`, 'pool_provided', fields);
+  return action === 'start' ? 'starts later' : planned;
 }
 
 /** What a sync was told to do. */
@@ -105,7 +148,7 @@ async function dryRun(session: Session, reading: SourceReading, plan: SyncPlan):
   showPlan(steps, session.reporter);
   const retired = steps.flatMap((step) => (step.action === 'retire' && !step.retained ? [step.volumeName] : []));
   let swept: Swept | undefined;
-  if (!plan.options.noGc && results.some(({ round }) => round !== undefined)) {
+  if (!plan.options.noGc && session.isPlanned !== true && results.some(({ round }) => round !== undefined)) {
     const collection = await planCollection(session, collectionScope(results, plan, new Set(retired)));
     for (const rescue of collection.rescued) showRescue(rescue, true, session.reporter);
     showRetirements(collection.retired, session.reporter);

@@ -6,15 +6,16 @@ import type { UseGraph } from '../core/use-graph.ts';
 import { causesElsewhere } from '../gather/other-pools.ts';
 import { gatherPoolView, type PoolView } from '../gather/pool-view.ts';
 import { splitCandidates } from '../gather/sweep-candidates.ts';
-import { type GatheredGraph, gatherUseGraph } from '../gather/use-graph.ts';
+import { type GatheredGraph, gatherUseGraph, type PlacedGraph } from '../gather/use-graph.ts';
 import { createQemuImgInfo } from '../image-format/qemu-img.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
+import { NoMatchError } from '../errors.ts';
 import { showWhy } from '../report/why-report.ts';
 import { readMoment } from '../state/lived-count.ts';
 import type { PoolStatePaths } from '../state/paths.ts';
 import type { CommandContext } from './context.ts';
-import { findPath, findVolume, type Subject } from './find-subject.ts';
+import { findAbsentVolume, findPath, findVolume, type Subject } from './find-subject.ts';
 import type { Verb } from './options.ts';
 import { stateDirOf } from './places.ts';
 import { activePool, pathsOfPool, type PoolsArguments } from './pools.ts';
@@ -60,9 +61,10 @@ async function why(context: CommandContext, options: WhyArguments, connection: C
     qemuImg: createQemuImgInfo(),
     ownPid: context.pid,
     readClaims: claimsOf(context, options),
+    sharing: options.configuration?.sharing,
     progress: reporter.progress,
   });
-  const subject = await findSubject(options, gathered, connection);
+  const subject = await findSubject(options, gathered);
   const { node, seen } = subject;
   const pool = gathered.pools.find(({ name }) => name === seen?.volume.pool);
   const pathsOf = (any: StoragePool): PoolStatePaths =>
@@ -75,17 +77,17 @@ async function why(context: CommandContext, options: WhyArguments, connection: C
   showWhy({ node, volume: seen?.volume, record, explanation }, reporter);
 }
 
-async function findSubject(
-  { target, pool }: WhyArguments,
-  gathered: GatheredGraph,
-  connection: Connection,
-): Promise<Subject> {
+async function findSubject({ target, pool }: WhyArguments, gathered: PlacedGraph): Promise<Subject> {
   if (pool !== undefined) activePool(gathered.pools, pool);
-  if (target.startsWith('/')) return findPath(target, gathered, connection.uri);
-  return findVolume(
-    target,
-    gathered.volumes.filter(({ volume }) => pool === undefined || volume.pool === pool),
-  );
+  if (target.startsWith('/')) return findPath(target, gathered);
+  const volumes = gathered.volumes.filter(({ volume }) => pool === undefined || volume.pool === pool);
+  try {
+    return findVolume(target, volumes);
+  } catch (error) {
+    const absent = error instanceof NoMatchError ? findAbsentVolume(target, gathered) : undefined;
+    if (absent === undefined) throw error;
+    return absent;
+  }
 }
 
 /** The graph with the node in it, should it be one that nobody knew. */

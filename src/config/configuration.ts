@@ -8,6 +8,8 @@ import type { Tree } from './yaml-tree.ts';
 export interface Configuration extends FileSettings {
   /** In the order of the file, which is that in which they are synced. */
   readonly sources: readonly NamedSource[];
+  /** Whether other hosts use the storage of a pool, by the pool's name. */
+  readonly sharing: ReadonlyMap<string, Placed<'yes' | 'no'>>;
 }
 
 /** A source with all that is said of it; `undefined`: nothing. */
@@ -68,10 +70,29 @@ export function readConfiguration(
     }),
   );
   const sources = readSources(root.section('sources'), checks, mistakes);
+  const sharing = readSharing(root.section('storage'));
   refusePeers(root.peek('peers'), mistakes);
   for (const section of [retention, root]) section.close();
   const inOrder = mistakes.toSorted((a, b) => a.line - b.line || a.column - b.column);
-  return { configuration: { file, settings, sources }, mistakes: inOrder };
+  return { configuration: { file, settings, sources, sharing }, mistakes: inOrder };
+}
+
+/** What is said of the storage of pools. */
+function readSharing(storage: Section): Configuration['sharing'] {
+  const sharing = new Map<string, Placed<'yes' | 'no'>>();
+  for (const { name, section } of storage.named()) {
+    const shared = section.value('shared', yesOrNo);
+    section.close();
+    if (shared !== undefined) sharing.set(name, shared);
+  }
+  return sharing;
+}
+
+/** YAML 1.1 took `no` for false, so both are understood. */
+function yesOrNo(given: string, name: string): 'yes' | 'no' {
+  if (given === 'yes' || given === 'true') return 'yes';
+  if (given === 'no' || given === 'false') return 'no';
+  throw new UsageError(`${name} cannot be ${given}, only yes or no`);
 }
 
 function readSources(sources: Section, checks: ValueChecks, mistakes: Mistake[]): readonly NamedSource[] {

@@ -4,7 +4,7 @@ export type BlockNode = ReadonlyMap<string, string>;
 const MAX_DEPTH = 64;
 
 /** Drivers of QEMU that take the bytes as they are. */
-const RAW_DRIVERS: ReadonlySet<string> = new Set(['raw', 'file', 'host_device', 'host_cdrom']);
+export const RAW_DRIVERS: ReadonlySet<string> = new Set(['raw', 'file', 'host_device', 'host_cdrom']);
 
 /**
  * Reads a `json:{…}` pseudo-protocol name into the nodes it describes. Nested objects, arrays and dotted keys

@@ -3,7 +3,8 @@ import type { Reference } from './reference.ts';
 
 /** What the name of an image may mean: a reference without its evidence. */
 export type ImageName =
-  | { readonly kind: 'path' | 'dir' | 'text'; readonly value: string }
+  | { readonly kind: 'path' | 'text'; readonly value: string }
+  | { readonly kind: 'dir'; readonly value: string; readonly isFat?: true }
   | { readonly kind: 'network'; readonly value: string; readonly protocol: string };
 
 const MAX_NESTED_NAMES = 16;
@@ -199,7 +200,7 @@ function asHostFile(name: string, text: string): ImageName[] {
 /** The directory of `fat:[floppy:][12:|16:|32:][rw:]DIRECTORY`. */
 function asDirectory(name: string): ImageName {
   const directory = name.slice(name.lastIndexOf(':') + 1);
-  return directory.startsWith('/') ? { kind: 'dir', value: directory } : asText(name);
+  return directory.startsWith('/') ? { kind: 'dir', value: directory, isFat: true } : asText(name);
 }
 
 function asNetwork(protocol: string, value: string): ImageName {

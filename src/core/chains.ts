@@ -1,4 +1,4 @@
-import { createResolver, type GraphNode, type GraphRoot, type Link, type UseGraph } from './use-graph.ts';
+import { createResolver, type GraphNode, type GraphRoot, type Link, rootsOf, type UseGraph } from './use-graph.ts';
 
 /** One link of a chain, with both of its ends. */
 export interface ChainLink extends Link {
@@ -31,7 +31,7 @@ export function chainsTo(target: GraphNode, graph: UseGraph, kept: ReadonlyMap<s
       .filter(({ to }) => to !== from);
   const outgoing = new Map(graph.nodes.map((node) => [node, linksOf(node)]));
   const ways = waysTo(target, outgoing);
-  const fromRoots = graph.roots.flatMap((root) => firstPerEdge(linksOf(root), ways));
+  const fromRoots = rootsOf(graph).flatMap((root) => firstPerEdge(linksOf(root), ways));
   const covered = new Set<GraphNode>();
   for (const { to } of fromRoots) cover(to, outgoing, covered);
   return [

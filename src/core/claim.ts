@@ -16,6 +16,8 @@ export interface Claim {
 export interface Claims {
   readonly claims: readonly Claim[];
   readonly blindSpots: readonly BlindSpot[];
+  /** The names of which an administrator said that what they led to is gone for good, as `absenceKey` gives them, by URI. */
+  readonly forgotten?: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 /** Claims of several kinds as one list. */

@@ -1,13 +1,14 @@
 /**
  * Something named in a document or an image header that may need a volume.
  * - `path`: absolute or relative path of a file or device on the host
- * - `dir`: a directory; it covers everything below it
+ * - `dir`: a directory; it covers everything below it. One that is read as a FAT disk covers what its links lead to as well
  * - `volume`: a volume by name in a storage pool
  * - `network`: a name on a network protocol, as in `<source protocol='rbd' name='pool/image'/>`
  * - `text`: free text that may contain any of them (command lines, undecidable backing strings)
  */
 export type Reference = (
-  | { readonly kind: 'path' | 'dir' | 'text'; readonly value: string }
+  | { readonly kind: 'path' | 'text'; readonly value: string }
+  | { readonly kind: 'dir'; readonly value: string; readonly isFat?: true }
   | { readonly kind: 'volume'; readonly value: string; readonly pool: string }
   | { readonly kind: 'network'; readonly value: string; readonly protocol: string }
 ) & {
@@ -30,12 +31,15 @@ export interface LibvirtDocument {
   /** What the user would call it, e.g. `domain web1, inactive XML`. */
   readonly name: string;
   readonly xml: string;
+  /** It tells what was, and may be again: a snapshot, a checkpoint, a saved state. */
+  readonly isHistorical?: boolean;
 }
 
 /** A name that something needs and that leads to nothing now: a question, never an answer. */
 export type AbsentName =
   | { readonly kind: 'path'; readonly path: string }
-  | { readonly kind: 'volume'; readonly pool: string; readonly volume: string };
+  | { readonly kind: 'volume'; readonly pool: string; readonly volume: string }
+  | { readonly kind: 'network'; readonly protocol: string; readonly name: string };
 
 /**
  * What kind of thing keeps poolkeeper from deleting.
@@ -60,4 +64,9 @@ export interface BlindSpot {
   readonly concerns: 'everything' | { readonly pool: string } | readonly Reference[];
   /** The id of the node whose own content could not be understood; that does not speak for keeping the node itself. */
   readonly holder?: string;
+}
+
+/** Whether something keeps this run from deleting in a pool at all, whatever needs its volumes. No force overrides that. */
+export function isHindrance({ kind = 'unseen' }: Pick<BlindSpot, 'kind'>): boolean {
+  return kind === 'right' || kind === 'remote' || kind === 'shared storage';
 }

@@ -8,6 +8,7 @@ import {
   type GraphRoot,
   reachedFrom,
   type Resolver,
+  rootsOf,
   type UseGraph,
 } from './use-graph.ts';
 
@@ -123,9 +124,9 @@ function keepersOf(graph: UseGraph, images: readonly MeasuredImage[]): readonly 
 }
 
 /** A user may have several roots of one name. */
-function rootKeepers({ roots }: UseGraph, resolver: Resolver): readonly Keeper[] {
+function rootKeepers(graph: UseGraph, resolver: Resolver): readonly Keeper[] {
   const byLabel = new Map<string, GraphRoot[]>();
-  for (const root of roots) byLabel.set(root.label, [...(byLabel.get(root.label) ?? []), root]);
+  for (const root of rootsOf(graph)) byLabel.set(root.label, [...(byLabel.get(root.label) ?? []), root]);
   return [...byLabel].map(([label, own]) => {
     const kind = own.every((root) => root.kind === 'holder') ? 'holder' : 'user';
     const edges = own.flatMap((root) => root.edges);

@@ -7,6 +7,8 @@ import {
   mark,
   type Need,
   overlaysFirst,
+  type Resolver,
+  rootsOf,
   type UseGraph,
 } from './use-graph.ts';
 
@@ -76,6 +78,7 @@ export type SweepOutcome =
 /**
  * Judges every candidate by the deletion rule. Everything in the graph that is not a candidate is a root; so is a
  * candidate that stays for reasons of time, type or sight. The deletions come overlays before bases, the rest behind them.
+ * Only when something would be deleted is the kernel asked who has it open.
  *
  * @param causes why a node that is no candidate stays, by node id, for the explanation of what it needs.
  */
@@ -86,6 +89,19 @@ export function planSweep(
   causes: ReadonlyMap<string, string> = new Map(),
 ): readonly Verdict[] {
   const resolver = createResolver(graph.nodes);
+  const verdicts = judge(candidates, graph, resolver, policy, causes);
+  if (graph.holders === undefined || verdicts.every(({ action }) => action === 'keep')) return verdicts;
+  const roots = rootsOf(graph);
+  return roots === graph.roots ? verdicts : judge(candidates, { ...graph, roots }, resolver, policy, causes);
+}
+
+function judge(
+  candidates: readonly SweepCandidate[],
+  graph: UseGraph,
+  resolver: Resolver,
+  policy: SweepPolicy,
+  causes: ReadonlyMap<string, string>,
+): readonly Verdict[] {
   const byNode = new Map(candidates.map((candidate) => [candidate.node.id, candidate]));
   const outside = graph.nodes.filter((node) => !byNode.has(node.id));
   const kept = new Map(outside.map((node) => [node.id, causes.get(node.id) ?? node.label]));

@@ -5,6 +5,7 @@ import {
   type GraphRoot,
   overlaysFirst,
   reachedFrom,
+  rootsOf,
   type UseGraph,
 } from './use-graph.ts';
 
@@ -23,7 +24,7 @@ export function usersOf(graph: UseGraph): ReadonlyMap<string, readonly ImageUser
   const resolver = createResolver(graph.nodes);
   const users = new Map<string, ImageUser[]>();
   const reached = new Set<GraphNode>();
-  for (const root of graph.roots.filter(({ kind }) => kind !== 'pin')) {
+  for (const root of rootsOf(graph).filter(({ kind }) => kind !== 'pin')) {
     for (const node of reachedFrom(root.edges, resolver)) {
       reached.add(node);
       addUser(users, node, { label: root.label, kind: kindOf(root) });

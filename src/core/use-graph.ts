@@ -14,8 +14,15 @@ export interface Edge {
   readonly tokens: readonly Token[];
   /** The document says that the image is opened as raw bytes: no other image can stand behind it. */
   readonly isRaw?: boolean;
+  /**
+   * The formats in which the document opens it as an image: `''` where it states none, `auto` where QEMU looks at the first bytes.
+   * `undefined` where it opens no image: a serial port, a kernel's log, a device.
+   */
+  readonly formats?: readonly string[];
   /** The document says what the image stands on, whatever its header says. */
   readonly isFixed?: boolean;
+  /** The document tells what was, and may be again: a snapshot, a checkpoint, a saved state. */
+  readonly isHistorical?: boolean;
   /** It leads to another name of the same file, and neither stands on the other. */
   readonly isAlias?: boolean;
 }
@@ -47,10 +54,22 @@ export interface GraphRoot {
   readonly isClaim?: boolean;
 }
 
+/**
+ * What a name that leads to nothing means.
+ * - `unanswered`: it may be an image that stands on others, and nobody can tell on which
+ * - `bytes`: opened as raw bytes, so nothing can stand behind it; it may be a volume that goes by the same name elsewhere
+ * - `gone`: somebody who knows said so
+ * - `no image`: named where no image is opened
+ */
+export type AbsenceVerdict = 'unanswered' | 'bytes' | 'gone' | 'no image';
+
 /** A name that leads to nothing, and everything that names it. */
 export interface Absence {
   readonly name: AbsentName;
   readonly edges: readonly Edge[];
+  /** What is to be seen in its place, for a message. */
+  readonly cause: string;
+  readonly verdict: AbsenceVerdict;
 }
 
 /** Everything that was gathered about who needs what. */
@@ -61,6 +80,17 @@ export interface UseGraph {
   readonly blindSpots: readonly BlindSpot[];
   /** Every name that leads to nothing, those included that an administrator has answered for. */
   readonly absences?: readonly Absence[];
+  /**
+   * Asks the kernel who has images open: more roots, which take time to find. They only give names to users; that nobody is
+   * found proves nothing. `undefined`: the kernel is not to be asked, or not this host's.
+   */
+  readonly holders?: (this: void) => readonly GraphRoot[];
+}
+
+/** All roots of a graph, those included that the kernel has to be asked for. */
+export function rootsOf({ roots, holders }: Pick<UseGraph, 'roots' | 'holders'>): readonly GraphRoot[] {
+  const more = holders?.() ?? [];
+  return more.length === 0 ? roots : [...roots, ...more];
 }
 
 /** One link of a chain: what needs the next thing, and through which reference. */

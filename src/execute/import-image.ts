@@ -36,7 +36,7 @@ async function keep(received: Received, job: Import, environment: Environment): 
   const { name, volumeName, traits } = job;
   if (received.volumeName === volumeName) return received;
   const content = await convertImage({ name, type: traits.type, received, volumeName }, environment);
-  await removeUnfinished(environment, received.volumeName, job.assertUnused);
+  await removeUnfinished(environment, received.volumeName, (staged) => job.assertUnused(staged, true));
   return content;
 }
 

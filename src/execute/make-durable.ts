@@ -2,10 +2,10 @@ import { execFile } from 'node:child_process';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { FailureError } from '../errors.ts';
-import { isLocalUri } from '../libvirt/local-uri.ts';
 import { lookupVolume } from '../libvirt/volume.ts';
 import { syncPath } from '../state/atomic-file.ts';
 import { errnoCode, fileError } from '../state/file-error.ts';
+import { otherHost } from '../usage/locality.ts';
 import type { Environment } from './environment.ts';
 
 /** By these a path is not one that this user can open here, though libvirt can: of another user, in another root. */
@@ -27,12 +27,15 @@ export async function makeDurable(path: string): Promise<void> {
   }
 }
 
-/** Makes a volume of the pool durable, by its name. On another host only that host can. */
+/**
+ * Makes a volume of the pool durable, by its name. On another host only that host can. A daemon with the name of this host
+ * is enough here, since a file that is made durable in vain loses nothing.
+ */
 export async function makeVolumeDurable(
   { connection, poolName }: Pick<Environment, 'connection' | 'poolName'>,
   volumeName: string,
 ): Promise<void> {
-  if (!isLocalUri(connection.uri)) return;
+  if ((await otherHost(connection)) !== undefined) return;
   const { path } = await lookupVolume(connection, poolName, volumeName);
   await makeDurable(path);
 }

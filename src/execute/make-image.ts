@@ -22,7 +22,7 @@ export interface ImageToMake {
   /** What is known of an earlier attempt. */
   readonly record: ImageRecord | undefined;
   /** @throws InUseError when something uses a volume. */
-  assertUnused(this: void, volumeName: string): Promise<void>;
+  assertUnused(this: void, volumeName: string, isOfThisRun: boolean): Promise<void>;
 }
 
 /** What is known of an image once it is there. */
@@ -72,7 +72,7 @@ function originOf({ source }: ImageToMake, { program }: Environment): Provenance
 /** Removes what an earlier attempt left. */
 async function makeWay(job: ImageToMake, environment: Environment): Promise<void> {
   for (const name of [job.volumeName, ...job.stagingNames]) {
-    if (await removeUnfinished(environment, name, job.assertUnused)) continue;
+    if (await removeUnfinished(environment, name, () => job.assertUnused(name, false))) continue;
     throw new InUseError(`cannot make image '${job.name}': something uses what an earlier attempt left of it`, {
       hint: `'poolkeeper why ${name}' shows what`,
     });
@@ -89,8 +89,9 @@ interface Attempt {
 /** What cannot be tidied up now is left as a crash would leave it, for the next command. */
 async function giveUp({ job, draft, importing, intent }: Attempt, error: unknown, environment: Environment) {
   try {
-    const isGone = await removeUnfinished(environment, job.volumeName, job.assertUnused);
-    for (const name of job.stagingNames) await removeUnfinished(environment, name, job.assertUnused);
+    const assertUnused = (name: string) => job.assertUnused(name, true);
+    const isGone = await removeUnfinished(environment, job.volumeName, assertUnused);
+    for (const name of job.stagingNames) await removeUnfinished(environment, name, assertUnused);
     const reason = error instanceof Error ? { reason: error.message } : {};
     const killed = await putRecord(environment, importing, { ...draft, status: 'killed', ...reason });
     if (isGone) await putRecord(environment, killed, { ...draft, status: 'deleted', ...reason });

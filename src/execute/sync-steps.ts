@@ -29,7 +29,7 @@ export interface SyncRun {
   readonly bypassCaches: boolean;
   urlsOf(image: WantedImage): readonly URL[];
   /** @throws InUseError when something uses the volume that an interrupted run left. */
-  assertUnused(volumeName: string): Promise<void>;
+  assertUnused(volumeName: string, isOfThisRun: boolean): Promise<void>;
   onStart(step: SyncStep): void;
   onEnd(outcome: StepOutcome): void;
 }
@@ -141,8 +141,8 @@ async function adopt({ image, volumeName }: Step<'adopt'>, { environment, record
 async function fetch(step: Step<'fetch'>, run: SyncRun): Promise<TransferredImage> {
   const { image, volumeName, partial } = step;
   const { source, retries, bypassCaches, environment } = run;
-  const assertUnused = () => run.assertUnused(volumeName);
-  if (partial !== undefined) await assertUnused();
+  if (partial !== undefined) await run.assertUnused(volumeName, false);
+  const assertUnused = () => run.assertUnused(volumeName, true);
   const record = run.records.get(volumeName);
   const urls = run.urlsOf(image);
   return fetchImage(

@@ -1,9 +1,11 @@
 import { join } from 'node:path';
+import { absenceKey } from '../core/absent-name.ts';
 import { type Claims, joinClaims } from '../core/claim.ts';
 import type { HostMoment, Lease } from '../core/lease.ts';
 import type { BlindSpot } from '../core/reference.ts';
 import { PoolkeeperError } from '../errors.ts';
 import { readHostMoment } from '../state/host-moment.ts';
+import { readForgotten } from '../state/forgotten.ts';
 import { type DamagedLease, leasePath, readLeases, stateOfLease } from '../state/leases.ts';
 import { attempt, listDirectory } from '../state/listing.ts';
 import { pinClaims } from './pin-roots.ts';
@@ -31,7 +33,14 @@ export async function readStateClaims(stateDir: string, now: number): Promise<Cl
       pins instanceof PoolkeeperError ? { claims: [], blindSpots: [unreadableDir('locks', records, pins)] } : pins,
     );
   }
-  return joinClaims(...parts);
+  return { ...joinClaims(...parts), forgotten: await forgottenNames(stateDir) };
+}
+
+/** A file that cannot be read answers nothing: the questions in it stay open. */
+async function forgottenNames(stateDir: string): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  const read = await attempt(() => readForgotten(stateDir));
+  if (read instanceof PoolkeeperError) return new Map();
+  return new Map(read.hosts.map(({ uri, names }) => [uri, new Set(names.map(({ name }) => absenceKey(name)))]));
 }
 
 async function leaseClaims(poolUuid: string, dir: string, moment: HostMoment): Promise<Claims> {

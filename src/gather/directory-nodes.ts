@@ -1,14 +1,23 @@
-import { lstat, readdir, readlink } from 'node:fs/promises';
+import { readlink } from 'node:fs/promises';
 import { posix } from 'node:path';
 import type { Token } from '../core/use-graph.ts';
-import { type Draft, type DraftNode, fileNode } from './draft.ts';
+import { type Draft, type DraftNode, fileNode, toEdge } from './draft.ts';
 import type { FileIdentifier, FileIdentity } from './file-identity.ts';
-import { danglingLink, unreadableFolder } from './unseen.ts';
+import { leadsTo } from '../usage/leads-to.ts';
+import { tooLargeTree, walkTree } from '../usage/tree-walk.ts';
+import type { MountTable } from '../util/mounts.ts';
+import { unreadableFolder } from './unseen.ts';
+
+/** How many entries of a pool's directory, and of all that is below it, are looked at. */
+const MAX_ENTRIES = 1_000_000;
 
 /** How the entries of a directory become nodes. */
 export interface TreeSight {
   readonly draft: Draft;
   readonly files: FileIdentifier;
+  /** Whose directory it is. */
+  readonly pool: string;
+  readonly table: MountTable | undefined;
   /** More tokens by which an entry directly in the directory goes. */
   tokensOf(name: string): readonly Token[];
 }
@@ -22,7 +31,8 @@ interface Entry {
 }
 
 /**
- * Drafts a node for every file in a directory and below it. Links to files count, links to directories are not followed.
+ * Drafts a node for every file in a directory, and for the images below it and below the folders that links lead to. Links to
+ * files count.
  *
  * @param names the names in the directory itself.
  * @returns the nodes of the directory's own entries by name, `undefined` for those that are no files.
@@ -34,14 +44,19 @@ export async function draftTree(
 ): Promise<ReadonlyMap<string, DraftNode | undefined>> {
   const top = identifyEntries(Buffer.from(directory), names, sight.files);
   const nodes = new Map<string, DraftNode | undefined>();
-  for (const entry of top) nodes.set(entry.name, await draftEntry(entry, sight.tokensOf(entry.name), sight.draft));
-  const waiting = [...top];
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    if (next.identity.state !== 'directory') continue;
-    const below = identifyEntries(next.bytes, await readFolder(next, sight.draft), sight.files);
-    for (const entry of below) await draftEntry(entry, [], sight.draft);
-    waiting.push(...below);
+  for (const entry of top) nodes.set(entry.name, await draftEntry(entry, sight.tokensOf(entry.name), sight));
+  const folders = top.filter(({ identity }) => identity.state === 'directory').map(({ bytes }) => bytes);
+  const { draft, files, table } = sight;
+  const tree = await walkTree(Buffer.from(directory), folders, { table, maxEntries: MAX_ENTRIES - names.length });
+  for (const bytes of tree.files) {
+    const path = bytes.toString();
+    const entry = { bytes, path, name: posix.basename(path), identity: files.identify(path, bytes) };
+    await draftEntry(entry, [], sight);
   }
+  for (const { path, error } of tree.unreadable) {
+    draft.miss(...unreadableFolder(path.toString(), posix.basename(path.toString()), error));
+  }
+  if (tree.isCut) draft.miss(tooLargeTree(sight.pool, directory, MAX_ENTRIES));
   return nodes;
 }
 
@@ -53,26 +68,20 @@ function identifyEntries(folder: Buffer, names: readonly Buffer[], files: FileId
   });
 }
 
-async function draftEntry(entry: Entry, tokens: readonly Token[], draft: Draft): Promise<DraftNode | undefined> {
+async function draftEntry(entry: Entry, tokens: readonly Token[], sight: TreeSight): Promise<DraftNode | undefined> {
   const { bytes, path, identity } = entry;
-  if (identity.state === 'missing') await missDangling(entry, draft);
+  if (identity.state === 'missing') await missDangling(entry, sight);
   if (identity.state !== 'file' && identity.state !== 'unreadable') return undefined;
   const node = fileNode(path, bytes, identity);
   node.tokens.push(...tokens);
-  return draft.add(identity.entry ?? node.id, node);
+  return sight.draft.add(identity.entry ?? node.id, node);
 }
 
-/** A link whose target is on a file system that is not mounted leads to an image that cannot be seen. */
-async function missDangling({ bytes, path }: Entry, draft: Draft): Promise<void> {
-  const target = await readlink(bytes).catch(() => undefined);
-  if (target !== undefined) draft.miss(...(await danglingLink(path, posix.resolve(posix.dirname(path), target))));
-}
-
-async function readFolder({ bytes, path, name }: Entry, draft: Draft): Promise<readonly Buffer[]> {
-  try {
-    return (await lstat(bytes)).isDirectory() ? await readdir(bytes, { encoding: 'buffer' }) : [];
-  } catch (error) {
-    draft.miss(...unreadableFolder(path, name, error));
-    return [];
-  }
+/** A link that leads to nothing leads to an image that cannot be seen: it may lie on a file system that is not mounted. */
+async function missDangling({ bytes, path }: Entry, { draft, files }: TreeSight): Promise<void> {
+  const value = await readlink(bytes).catch(() => undefined);
+  if (value === undefined) return;
+  const end = leadsTo(path);
+  const edge = toEdge({ kind: 'path', value: end, evidence: 'symbolic link' }, `link ${path}`, files);
+  draft.missName({ kind: 'path', path: end }, { ...edge, formats: ['auto'] }, `link ${path} leads to nothing`);
 }

@@ -1,7 +1,9 @@
 import { lstat } from 'node:fs/promises';
+import { posix } from 'node:path';
 import type { AbsentName, BlindSpot, Reference } from '../core/reference.ts';
 import { baseNameToken, nameTokens, servedFileTokens } from '../core/reference-tokens.ts';
 import type { Absence, Edge, GraphNode, Token } from '../core/use-graph.ts';
+import { absenceKey } from '../core/absent-name.ts';
 import type { FileIdentifier, FileIdentity } from './file-identity.ts';
 
 /** A node of the use graph while it is being gathered. */
@@ -22,28 +24,43 @@ export interface Content {
   readonly volume: { readonly pool: string; readonly name: string } | undefined;
 }
 
+interface MissedName {
+  readonly name: AbsentName;
+  readonly edges: Edge[];
+  readonly cause: string;
+}
+
+/** A node whose file is opened by a path in another folder as well: relative names in its header start there, too. */
+export interface OtherName {
+  readonly node: DraftNode;
+  readonly path: string;
+}
+
 /** The nodes found so far, each directory entry once, however many pools show it. */
 export class Draft {
   readonly nodes: DraftNode[] = [];
+  /** In the order in which they became known; each folder once for each node. */
+  readonly otherNames: OtherName[] = [];
+  readonly #foldersOf = new Map<DraftNode, Set<string>>();
   readonly #byEntry = new Map<string, DraftNode>();
   readonly #files = new Set<string>();
   /** Of all nodes, from when they are first asked for: on most hosts nobody asks. */
   #tokens: Set<Token> | undefined;
   readonly #blindSpots = new Map<string, BlindSpot>();
 
-  readonly #absences = new Map<string, { readonly name: AbsentName; readonly edges: Edge[] }>();
+  readonly #absences = new Map<string, MissedName>();
 
   /** Every name that leads to nothing, each once. */
-  get absences(): readonly Absence[] {
+  get absences(): readonly Omit<Absence, 'verdict'>[] {
     return [...this.#absences.values()];
   }
 
-  /** Notes that an edge leads to nothing. */
-  missName(name: AbsentName, edge: Edge): void {
-    const key = JSON.stringify(name);
+  /** Notes that an edge leads to nothing; `cause` says what is to be seen instead. */
+  missName(name: AbsentName, edge: Edge, cause: string): void {
+    const key = absenceKey(name);
     const known = this.#absences.get(key);
-    if (known === undefined) this.#absences.set(key, { name, edges: [edge] });
-    else known.edges.push(edge);
+    if (known === undefined) this.#absences.set(key, { name, edges: [edge], cause });
+    else if (!known.edges.includes(edge)) known.edges.push(edge);
   }
 
   /** What could not be seen, each thing once. */
@@ -62,7 +79,19 @@ export class Draft {
     }
     addMissing(known.tokens, node.tokens);
     addMissing(known.paths, node.paths);
+    this.#noteName(known, node);
     return known;
+  }
+
+  #noteName(node: DraftNode, { content: { file: path } }: DraftNode): void {
+    const { file } = node.content;
+    if (typeof path !== 'string' || file === undefined) return;
+    const folder = posix.dirname(path);
+    const folders = this.#foldersOf.get(node) ?? new Set([posix.dirname(file.toString())]);
+    this.#foldersOf.set(node, folders);
+    if (folders.has(folder)) return;
+    folders.add(folder);
+    this.otherNames.push({ node, path });
   }
 
   /** Adds a node for a file on this host, as `fileNode` does. */
@@ -76,10 +105,16 @@ export class Draft {
     return this.#files.has(path);
   }
 
-  /** Whether a node goes by one of these tokens. */
+  /** Whether something that is there goes by one of these tokens. */
   knows(tokens: readonly Token[]): boolean {
     const all = (this.#tokens ??= new Set(this.nodes.flatMap((node) => node.tokens)));
     return tokens.some((token) => all.has(token));
+  }
+
+  /** By which volumes go that are there, letter by letter. */
+  get volumePaths(): ReadonlySet<Token> {
+    const volumes = this.nodes.filter(({ content }) => content.volume !== undefined);
+    return new Set(volumes.flatMap(({ tokens }) => tokens.filter((token) => token.startsWith('path:'))));
   }
 
   miss(...blindSpots: readonly BlindSpot[]): void {

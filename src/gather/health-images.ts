@@ -1,5 +1,6 @@
 import { type Finding, ok, orOk, problem, warning } from '../core/finding.ts';
 import { identityText } from '../core/identity.ts';
+import { isHindrance } from '../core/reference.ts';
 import type { GraphNode } from '../core/use-graph.ts';
 import { saysNoVolume } from '../core/sync-plan.ts';
 import { FailureError, IntegrityError } from '../errors.ts';
@@ -68,14 +69,21 @@ function lost({ records, managed }: PoolView): readonly string[] {
     .map(({ identity }) => identityText(identity));
 }
 
-/** Whether poolkeeper sees everything that may need an image. */
+/**
+ * Whether poolkeeper sees everything that may need an image. Domains of users and of other drivers that cannot be read hold
+ * nothing back, but somebody has to know.
+ */
 export function checkView({ sight }: PoolPatient): readonly Finding[] {
-  const findings = sight.gathered.graph.blindSpots.map(({ what, cause, remedy, concerns }) =>
+  const unread = sight.gathered.unread.map(({ what, cause, remedy }) =>
+    warning(`cannot see ${what}: ${cause}; what it may need is not known, and not kept for it`, remedy),
+  );
+  const unseen = sight.gathered.graph.blindSpots.filter((spot) => !isHindrance(spot));
+  const findings = unseen.map(({ what, cause, remedy, concerns }) =>
     concerns === 'everything'
       ? problem(`cannot see ${what}: ${cause}; until then nothing is deleted`, remedy)
       : warning(`cannot see ${what}: ${cause}; what it may need is kept`, remedy),
   );
-  return orOk(findings, 'everything that may need an image can be seen');
+  return orOk([...findings, ...unread], 'everything that may need an image can be seen');
 }
 
 /** Whether every overlay says what its base is: QEMU guesses otherwise, which lets a guest choose what it reads. */

@@ -3,9 +3,12 @@ import { access, stat, statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { formatBytes } from '../core/byte-size.ts';
 import { type Finding, ok, orOk, problem, warning } from '../core/finding.ts';
+import { isHindrance } from '../core/reference.ts';
 import { poolSpace } from '../libvirt/storage-pool.ts';
 import { ensurePrivateDir } from '../state/private-dir.ts';
 import { fileError } from '../state/file-error.ts';
+import { findMisplaced, isHarmful, misplacementText } from '../usage/directories.ts';
+import type { PoolLocality } from '../usage/locality.ts';
 import type { PoolPatient } from './health.ts';
 
 /** Below this share of its size, a pool is as good as full. */
@@ -71,6 +74,56 @@ export async function closedDirectories(path: string): Promise<readonly Finding[
       );
   }
   return findings;
+}
+
+/** Whether poolkeeper's own directories keep out of the way of every pool. */
+export async function checkDirectories({ pool, directories, sight }: PoolPatient): Promise<readonly Finding[]> {
+  if (!sight.gathered.places.isLocal) return [];
+  const findings = (await findMisplaced(directories, sight.gathered.pools)).flatMap((each): readonly Finding[] => {
+    if (isHarmful(each, pool.name))
+      return [problem(misplacementText(each), `name a directory outside of every pool in the configuration`)];
+    // Pools are made of any folder, such as a home directory, by virt-manager.
+    return each.where === 'inside' ? [ok(`${misplacementText(each)}, where it does no harm`)] : [];
+  });
+  return orOk(findings, 'the directories of poolkeeper lie outside of every storage pool');
+}
+
+/** Whether the files of the pool are files of this host, and which test failed if they are not. */
+export function checkLocality({ pool, sight }: PoolPatient): readonly Finding[] {
+  const { pools } = sight.gathered.places;
+  return [...pools]
+    .toSorted(([a], [b]) => Number(b === pool.name) - Number(a === pool.name))
+    .flatMap(([name, locality]) => {
+      if (name !== pool.name) return locality.is === 'elsewhere' ? [foreignFiles(name, locality)] : [];
+      switch (locality.is) {
+        case 'here':
+          return [ok(`the files of storage pool '${name}' are those of this host (${locality.compared} compared)`)];
+        case 'empty':
+          return [ok(`storage pool '${name}' has no volume to compare with the files of this host`)];
+        case 'unproven':
+        case 'elsewhere':
+          return [foreignFiles(name, locality)];
+      }
+    });
+}
+
+function foreignFiles(name: string, locality: Exclude<PoolLocality, { readonly is: 'here' | 'empty' }>): Finding {
+  const test = locality.is === 'elsewhere' && locality.test === 'host name' ? 'the name of the host' : 'its volumes';
+  return warning(
+    `storage pool '${name}' is not proven to be of this host, by ${test}: ${locality.why}; nothing is deleted from it`,
+    'run poolkeeper on the host that libvirt runs on, as root',
+  );
+}
+
+/** Whether this run may delete from the pool at all, whatever needs its images. */
+export function checkDeletion({ pool, sight, uid }: PoolPatient): readonly Finding[] {
+  const { is } = sight.gathered.places.pools.get(pool.name) ?? { is: 'empty' };
+  if (is === 'elsewhere' || is === 'unproven') return [];
+  const hindrances = sight.gathered.graph.blindSpots.filter((spot) => isHindrance(spot) && spot.kind !== 'remote');
+  const findings = hindrances.map(({ what, cause, remedy }) =>
+    warning(`nobody can tell ${what}: ${cause}; nothing of it is deleted`, remedy),
+  );
+  return orOk(findings, `user ${uid} may delete from storage pool '${pool.name}'`);
 }
 
 /** Whether there is room for what comes next. */

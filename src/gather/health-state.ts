@@ -106,6 +106,6 @@ export async function checkLastSync({ stateDir, pool, now }: PoolPatient): Promi
       ),
     ];
   if (now - last.endedAt > LONGEST_WITHOUT_SYNC_MS)
-    return [warning(`the last sync was ${ago}`, `see 'systemctl list-timers poolkeeper.timer'`)];
+    return [warning(`the last sync was ${ago}`, `see 'systemctl list-timers poolkeeper-sync.timer'`)];
   return [ok(`the last sync was ${ago}`)];
 }

@@ -3,6 +3,7 @@ import { PoolkeeperError } from '../errors.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import type { PoolStatePaths } from '../state/paths.ts';
+import type { OwnDirectory } from '../usage/directories.ts';
 import type { PoolSight } from './judge-pool.ts';
 
 /** One thing to look at. What it throws is what it found. */
@@ -19,6 +20,8 @@ export interface PoolPatient {
   readonly stateDir: string;
   readonly sight: PoolSight;
   readonly uid: number;
+  /** Where poolkeeper writes to. */
+  readonly directories: readonly OwnDirectory[];
   /** Milliseconds since the epoch. */
   readonly now: number;
   /** What is to stay free in the pool. */

@@ -1,7 +1,7 @@
 import type { BlindSpot, Reference } from '../core/reference.ts';
 import type { PoolkeeperError } from '../errors.ts';
 import { FailureError } from '../errors.ts';
-import type { ImageInspection, ImageReader } from '../image-format/image.ts';
+import type { ImageFormat, ImageInspection, ImageReader } from '../image-format/image.ts';
 import { inspectImage } from '../image-format/inspect-image.ts';
 import { openLocalImage } from '../image-format/local-file.ts';
 import type { QemuImgInfo } from '../image-format/qemu-img.ts';
@@ -9,6 +9,7 @@ import type { Connection } from '../libvirt/connection.ts';
 import { hasNumber, isNoStorageVolume, VIR_ERR } from '../libvirt/error-codes.ts';
 import { downloadVolume } from '../libvirt/stream.ts';
 import type { DocumentReader } from '../libvirt/xml/document-reader.ts';
+import type { ImageFormats } from '../libvirt/xml/image-formats.ts';
 import { type DocumentReading, readDocument, readUsualVolume } from '../libvirt/xml/references.ts';
 import type { DraftNode } from './draft.ts';
 import { hasVanished } from './unseen.ts';
@@ -34,15 +35,27 @@ export interface FoundReferences {
   readonly references: readonly Reference[];
   /** The values that are opened as raw bytes and in no other way. */
   readonly rawImages: ReadonlySet<string>;
+  /** The values that are opened as images, and in which formats. */
+  readonly imageFormats: ImageFormats;
   /** The values whose backing chain the document spells out. */
   readonly fixedChains?: ReadonlySet<string>;
+  /** The files from which QEMU reads more arguments. */
+  readonly configFiles?: readonly string[];
   readonly blindSpots: readonly BlindSpot[];
+}
+
+/** What the header of one image names. */
+export interface HeaderReading extends FoundReferences {
+  /** What its first bytes show. */
+  readonly format: ImageFormat;
+  readonly isEmpty: boolean;
 }
 
 /** For an image that is gone. */
 const NOTHING: ImageInspection = {
   format: 'raw',
   references: [],
+  isEmpty: true,
   undecided: undefined,
   remedy: undefined,
   savedDomainXml: undefined,
@@ -55,16 +68,27 @@ const NOTHING: ImageInspection = {
 const LEAD = /<(?:backingStore|device|!)|[>'"]\s*(?:\/(?!>)|&|(?:json|file|fat|host_device):)|\b(?:pool|protocol)=/;
 
 /** What the image behind a node names in its header. An image that vanished meanwhile names nothing. */
-export async function readHeader(node: DraftNode, sight: ImageSight): Promise<FoundReferences> {
+export async function readHeader(node: DraftNode, sight: ImageSight): Promise<HeaderReading> {
   const inspection = await inspectContent(node, sight);
   const document = `${node.label}, ${inspection.format} header`;
   const saved = inspection.savedDomainXml === undefined ? undefined : readXml(document, inspection.savedDomainXml);
   const doubt = inspection.undecided === undefined ? [] : [undecidedImage(node, inspection)];
+  const named = inspection.references.map(
+    ({ value }) => [value, inspection.statedFormats?.get(value) ?? 'auto'] as const,
+  );
+  const raw = named.flatMap(([value, format]) => (format === 'raw' ? [value] : []));
   return {
     document,
     references: [...inspection.references, ...(saved?.references ?? [])],
-    rawImages: saved?.rawImages ?? new Set(),
+    rawImages: new Set([...raw, ...(saved?.rawImages ?? [])]),
+    imageFormats: new Map([
+      ...named.map(([value, format]) => [value, [format]] as const),
+      ...(saved?.imageFormats ?? []),
+    ]),
+    configFiles: saved?.configFiles ?? [],
     blindSpots: [...doubt, ...(saved?.blindSpots ?? [])],
+    format: inspection.format,
+    isEmpty: inspection.isEmpty === true,
   };
 }
 
@@ -74,7 +98,7 @@ export function readVolumeXml(document: string, xml: string): FoundReferences {
   if (usual !== undefined) return foundIn(document, usual);
   const others = xml.replace(/<key>[^<]*<\/key>/, '').replace(/<target>\s*<path>[^<]*<\/path>/, '');
   if (LEAD.test(others)) return readXml(document, xml);
-  return { document, references: [], rawImages: new Set(), blindSpots: [] };
+  return { document, references: [], rawImages: new Set(), imageFormats: new Map(), blindSpots: [] };
 }
 
 /** What an XML document names; a document that cannot be read is a blind spot. */
@@ -88,14 +112,16 @@ export function readXml(document: string, xml: string, read: DocumentReader = re
       document,
       references: [],
       rawImages: new Set(),
+      imageFormats: new Map(),
       blindSpots: [{ what: document, cause: error.message, remedy, concerns: 'everything' }],
     };
   }
 }
 
-function foundIn(document: string, { found, rawImages, innerImages, fixedChains }: DocumentReading): FoundReferences {
+function foundIn(document: string, reading: DocumentReading): FoundReferences {
+  const { found, rawImages, imageFormats, innerImages, fixedChains, configFiles = [] } = reading;
   const blindSpots = innerImages.map((image) => unseenInside(image, document));
-  return { document, references: found.references, rawImages, fixedChains, blindSpots };
+  return { document, references: found.references, rawImages, imageFormats, fixedChains, configFiles, blindSpots };
 }
 
 function unseenInside(image: string, document: string): BlindSpot {
@@ -115,7 +141,7 @@ async function inspectContent(node: DraftNode, sight: ImageSight): Promise<Image
       return await inspectImage(image, { runQemuImg: sight.qemuImg });
     } catch (error) {
       if (!(error instanceof FailureError)) throw error;
-      if (await hasVanished(file)) return NOTHING;
+      if (hasVanished(file, node.tokens)) return NOTHING;
       if (node.content.volume === undefined) return unreadableImage(error);
     }
   }
@@ -149,7 +175,13 @@ export function volumesOf(connection: Connection): VolumeReader {
 
 function unreadableImage(error: PoolkeeperError): ImageInspection {
   const remedy = 'make it readable, or run poolkeeper as root on the host itself';
-  return { format: 'unknown', references: [], undecided: error.message, remedy, savedDomainXml: undefined };
+  return {
+    format: 'unknown',
+    references: [],
+    undecided: error.message,
+    remedy,
+    savedDomainXml: undefined,
+  };
 }
 
 function undecidedImage(node: DraftNode, inspection: ImageInspection): BlindSpot {

@@ -1,10 +1,13 @@
+import { type BlindSpot, isHindrance } from '../core/reference.ts';
 import { planSweep, type SweepPolicy, type Verdict } from '../core/sweep-plan.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import type { PoolStatePaths } from '../state/paths.ts';
+import { concerns } from '../core/use-graph.ts';
+import { findSeen } from './pool-nodes.ts';
 import { causesElsewhere } from './other-pools.ts';
 import { gatherPoolView, type PoolView } from './pool-view.ts';
 import { splitCandidates } from './sweep-candidates.ts';
-import { type GatheredGraph, gatherUseGraph, type GraphSight } from './use-graph.ts';
+import { gatherUseGraph, type GraphSight, type PlacedGraph } from './use-graph.ts';
 
 /** The pool to judge, and how to see it. */
 export interface PoolToJudge extends GraphSight {
@@ -17,7 +20,7 @@ export interface PoolToJudge extends GraphSight {
 /** Everything that was seen of a pool at one moment. */
 export interface PoolSight {
   readonly view: PoolView;
-  readonly gathered: GatheredGraph;
+  readonly gathered: PlacedGraph;
   /** Why files stay that another pool shows as well, by node id. */
   readonly elsewhere: ReadonlyMap<string, string>;
 }
@@ -34,6 +37,8 @@ export interface Scope {
   readonly only?: ReadonlySet<string>;
   /** Judge these as if nobody were offered them; with `even lasting` those too that nothing but their user makes garbage. */
   readonly retired?: ReadonlySet<string> | 'all' | 'even lasting';
+  /** Judge by what can be seen from here, although the files are not those of this host: somebody named the volumes. */
+  readonly isAlsoRemote?: boolean;
 }
 
 /** Looks at everything afresh and judges the pool's volumes by the deletion rule. */
@@ -43,7 +48,7 @@ export async function judgePool(target: PoolToJudge, policy: SweepPolicy, scope:
 
 /** Looks at everything afresh. */
 export async function seePool(target: PoolToJudge): Promise<PoolSight> {
-  const gathered = await gatherUseGraph(target);
+  const gathered = await gatherUseGraph({ ...target, judged: new Set([target.pool.name]) });
   const volumes = gathered.volumes.map(({ volume }) => volume).filter(({ pool }) => pool === target.pool.name);
   const view = await gatherPoolView(target.pool, volumes, target.paths);
   return { view, gathered, elsewhere: await causesElsewhere(target.pool, gathered, target.pathsOf) };
@@ -55,14 +60,16 @@ export function judgeSight(
   policy: SweepPolicy,
   scope: Scope = {},
 ): Judgement {
-  const { only, retired = new Set<string>() } = scope;
+  const { only, retired = new Set<string>(), isAlsoRemote = false } = scope;
   const { candidates, causes } = splitCandidates(view, gathered, {
     firstSeenAt: policy.now,
     elsewhere,
     isRetired: (name) => (typeof retired === 'string' ? retired === 'all' || retired : retired.has(name)),
   });
   const judged = only === undefined ? candidates : candidates.filter(({ volume }) => only.has(volume.name));
-  return { view, verdicts: planSweep(judged, gathered.graph, policy, causes) };
+  const { graph } = gathered;
+  const blindSpots = isAlsoRemote ? graph.blindSpots.filter(({ kind }) => kind !== 'remote') : graph.blindSpots;
+  return { view, verdicts: planSweep(judged, { ...graph, blindSpots }, policy, causes) };
 }
 
 /** The managed volumes that something needs which is no image of the pool itself, by name, with what it is. */
@@ -75,4 +82,10 @@ export function volumesInUse(sight: PoolSight, now: number): ReadonlyMap<string,
         : [],
     ),
   );
+}
+
+/** What keeps this run from deleting a volume of the pool at all, whether or not something needs it. */
+export function hindrancesOf({ gathered, view }: PoolSight, volumeName: string): readonly BlindSpot[] {
+  const node = findSeen(gathered.volumes, view.pool.name, volumeName)?.node;
+  return gathered.graph.blindSpots.filter((spot) => isHindrance(spot) && (node === undefined || concerns(spot, node)));
 }

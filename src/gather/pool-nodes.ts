@@ -5,11 +5,21 @@ import { draftTree } from './directory-nodes.ts';
 import type { Draft, DraftNode } from './draft.ts';
 import type { FileIdentifier, FileIdentity } from './file-identity.ts';
 import type { PoolListing } from './inventory.ts';
+import type { MountTable } from '../util/mounts.ts';
 
 /** A volume with the node that stands for it. */
 export interface SeenVolume {
   readonly volume: Volume;
   readonly node: DraftNode;
+}
+
+/** How pools are seen. */
+interface PoolSight {
+  readonly files: FileIdentifier;
+  /** Whether the paths that libvirt shows are paths of this host. */
+  readonly isLocal: boolean;
+  /** The mounts of this host. */
+  readonly table: MountTable | undefined;
 }
 
 /** Volumes that hold a tree of files. */
@@ -21,13 +31,11 @@ const NOT_A_FILE: FileIdentity = { tokens: [], paths: [], state: 'other', entry:
 /**
  * Drafts a node for every volume of a pool, and for every file in its directory that libvirt does not list: overlays are
  * often made behind libvirt's back. What cannot be seen becomes a blind spot.
- *
- * @param isLocal whether the paths that libvirt shows are paths of this host.
  */
 export async function draftPool(
   listing: PoolListing,
   draft: Draft,
-  { files, isLocal }: { readonly files: FileIdentifier; readonly isLocal: boolean },
+  { files, isLocal, table }: PoolSight,
 ): Promise<readonly SeenVolume[]> {
   const { pool, entries, volumes, unreadable } = listing;
   draft.miss(...listing.blindSpots);
@@ -38,7 +46,13 @@ export async function draftPool(
     return { volume, node: draft.add(identity.entry ?? node.id, node) };
   });
   const tokensOf = (name: string): readonly string[] => [volumeToken(pool.name, name)];
-  const strays = await draftTree(pool.targetPath ?? '', entries ?? [], { draft, files, tokensOf });
+  const strays = await draftTree(pool.targetPath ?? '', entries ?? [], {
+    draft,
+    files,
+    pool: pool.name,
+    table,
+    tokensOf,
+  });
   for (const { name, error } of unreadable) if (!strays.has(name)) missVolume(pool, name, error.message, draft);
   return [...seen, ...inexactVolumes(listing, strays, draft)];
 }

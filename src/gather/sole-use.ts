@@ -3,7 +3,7 @@ import { soleUseOf } from '../core/sole-use.ts';
 import { FailureError, IncompleteViewError, InUseError } from '../errors.ts';
 import { type PoolToJudge, seePool } from './judge-pool.ts';
 import { findSeen } from './pool-nodes.ts';
-import { isLocalUri } from '../libvirt/local-uri.ts';
+import { whyNot } from '../usage/places.ts';
 
 /** Which volume is to get another content. */
 export interface ContentChange {
@@ -23,14 +23,15 @@ export interface ContentChange {
  */
 export async function assertSoleUse(target: PoolToJudge, change: ContentChange): Promise<void> {
   const { label, volumeName, isContentKept } = change;
-  if (!isLocalUri(target.connection.uri)) {
-    throw new FailureError(`cannot see from here who has image ${label} open`, {
-      hint: 'run poolkeeper on the host of the storage pool itself',
-    });
-  }
   const { gathered, elsewhere } = await seePool(target);
   const node = findSeen(gathered.volumes, target.pool.name, volumeName)?.node;
   if (node === undefined) throw new InUseError(`cannot change image ${label}: its volume is gone`);
+  const locality = gathered.places.pools.get(target.pool.name) ?? { is: 'empty' };
+  if (locality.is !== 'here') {
+    throw new FailureError(`cannot see from here who has image ${label} open: ${whyNot(locality)}`, {
+      hint: 'run poolkeeper on the host of the storage pool itself',
+    });
+  }
   const cause = elsewhere.get(node.id);
   if (cause !== undefined) throw inUse(label, [cause], `let only one storage pool show it`);
   const { obstacles, blindSpots } = soleUseOf(node, gathered.graph, isContentKept);

@@ -1,52 +1,105 @@
+import { lstatSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { posix } from 'node:path';
+import { networkToken, volumeToken } from '../core/reference-tokens.ts';
 import type { Edge, Token } from '../core/use-graph.ts';
+import { isUnlike, mayStandOnOthers } from '../usage/absence.ts';
 import { type Draft, pathOf } from './draft.ts';
 import type { FileIdentifier, FileIdentity } from './file-identity.ts';
-import { unseenImage, volumeOfNoPool } from './unseen.ts';
+import { leadsTo } from '../usage/leads-to.ts';
+import { unreadableImage } from './unseen.ts';
 
 /** What is needed to find what references lead to. */
 export interface TargetSight {
   readonly draft: Draft;
   readonly files: FileIdentifier;
+  readonly isLocal: boolean;
   readonly poolNames: ReadonlySet<string>;
+  /** The pools of which nobody knows what is in them; each is a blind spot of its own. */
+  readonly unseenPools: ReadonlySet<string>;
 }
 
 /**
- * Drafts a node for every file that references lead to, in or out of pools. One that is known by another directory entry
- * gets a node of its own: relative names in its header start from the directory by which it is opened.
+ * Drafts a node for every file that references lead to, in or out of pools, and notes every name that leads to nothing. A
+ * file that is known by another directory entry gets a node of its own: relative names in its header start from the directory by
+ * which it is opened.
  */
 export async function draftTargets(edges: readonly Edge[], sight: TargetSight): Promise<void> {
   for (const edge of edges) {
-    const { reference } = edge;
-    const unseen = draftTarget(edge, sight);
-    if (unseen !== undefined) await missTarget(unseen, sight);
-    if (reference.kind === 'volume' && !sight.poolNames.has(reference.pool)) {
-      sight.draft.miss(...volumeOfNoPool(edge, reference.pool));
+    switch (edge.reference.kind) {
+      case 'path':
+        await draftPath(edge, sight);
+        break;
+      case 'volume':
+        findVolume(edge, edge.reference, sight);
+        break;
+      case 'network':
+        findNetworkName(edge, edge.reference, sight);
+        break;
+      case 'dir':
+      case 'text':
+        break;
     }
   }
 }
 
-/** A path that leads to nothing that could be seen. */
-interface Unseen {
-  readonly edge: Edge;
-  readonly path: string;
-  readonly state: 'missing' | 'unreadable';
-}
-
-function draftTarget(edge: Edge, sight: TargetSight): Unseen | undefined {
-  const path = edge.reference.kind === 'path' ? pathOf(edge.reference) : undefined;
-  if (path === undefined || sight.draft.hasFile(path)) return undefined;
+async function draftPath(edge: Edge, sight: TargetSight): Promise<void> {
+  const { draft } = sight;
+  const path = pathOf(edge.reference);
+  if (path === undefined || draft.hasFile(path)) return;
   const state = draftFile(path, Buffer.from(path), sight);
-  if ((state !== 'missing' && state !== 'unreadable') || sight.draft.knows(exactTokens(edge))) return undefined;
-  return { edge, path, state };
+  if (state === 'file') return;
+  if (state === 'directory' || state === 'other') {
+    if (!isLink(path) && !isUnlike(edge, { hasMagic: false, isEmpty: false })) return;
+    const cause = isLink(path) ? 'its links lead in a circle' : 'what is there is no image, as it is said to be';
+    if (mayExist(path)) draft.missName({ kind: 'path', path }, edge, cause);
+    return;
+  }
+  if (draft.knows(exactTokens(edge))) return;
+  if (state === 'unreadable') {
+    draft.miss(...unreadableImage(edge, path));
+    return;
+  }
+  const alike = await entriesAlike(path);
+  for (const bytes of alike) draftFile(bytes.toString(), bytes, sight);
+  if (alike.length > 0) return;
+  const end = leadsTo(path);
+  const way = end === posix.normalize(path) ? '' : ` (${path} leads there)`;
+  draft.missName({ kind: 'path', path: end }, edge, `nothing is there${way}`);
 }
 
-async function missTarget({ edge, path, state }: Unseen, sight: TargetSight): Promise<void> {
-  if (state === 'missing') sight.draft.missName({ kind: 'path', path }, edge);
-  const alike = state === 'missing' ? await entriesAlike(path) : [];
-  for (const bytes of alike) draftFile(bytes.toString(), bytes, sight);
-  if (alike.length === 0) sight.draft.miss(...(await unseenImage({ edge, path, state })));
+function isLink(path: string): boolean {
+  try {
+    return lstatSync(path).isSymbolicLink();
+  } catch {
+    return false;
+  }
+}
+
+/** No system call takes a longer path or a longer name (limits.h), so nobody ever had it open. */
+function mayExist(path: string): boolean {
+  return path.length < 4096 && path.split('/').every((name) => name.length < 256);
+}
+
+/** A volume that its pool does not show, or no pool: nobody can tell where its file is, and what that stands on. */
+function findVolume(
+  edge: Edge,
+  { pool, value }: { readonly pool: string; readonly value: string },
+  { draft, poolNames, unseenPools }: TargetSight,
+): void {
+  if (unseenPools.has(pool) || draft.knows([volumeToken(pool, value)])) return;
+  const cause = poolNames.has(pool) ? 'its pool does not show it' : 'there is no such pool';
+  draft.missName({ kind: 'volume', pool, volume: value }, edge, cause);
+}
+
+/** What only a network can show is no question unless another image may stand behind it. */
+function findNetworkName(
+  edge: Edge,
+  { protocol, value }: { readonly protocol: string; readonly value: string },
+  { draft }: TargetSight,
+): void {
+  if (edge.formats?.some(mayStandOnOthers) !== true || draft.knows([networkToken(protocol, value)])) return;
+  draft.missName({ kind: 'network', protocol, name: value }, edge, 'no pool of this host shows it');
 }
 
 /** A file that only has the base name of an absolute path may well be another one. */

@@ -1,25 +1,50 @@
+import { posix } from 'node:path';
+import { statSync } from 'node:fs';
 import { claimReference, type Claims } from '../core/claim.ts';
 import type { Progress } from '../core/ports.ts';
+import type { Reference } from '../core/reference.ts';
 import { track } from '../core/track.ts';
-import type { Edge, GraphRoot, UseGraph } from '../core/use-graph.ts';
+import { createResolver, type Edge, type GraphRoot, type UseGraph } from '../core/use-graph.ts';
+import { PoolkeeperError } from '../errors.ts';
 import type { QemuImgInfo } from '../image-format/qemu-img.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import { createDocumentReader } from '../libvirt/xml/document-reader.ts';
-import { isLocalUri } from '../libvirt/local-uri.ts';
-import type { StoragePool } from '../libvirt/storage-pool.ts';
-import { Draft, type DraftNode, linkSameFiles, toEdge } from './draft.ts';
-import { type FileIdentifier, localFiles, remoteFiles } from './file-identity.ts';
+import { listPools, type StoragePool } from '../libvirt/storage-pool.ts';
+import type { Sharing } from '../usage/deletion-right.ts';
+import { findHindrances, findPlaces, type Places } from '../usage/places.ts';
+import { RawReferences } from '../usage/raw-references.ts';
+import { Draft, type DraftNode, linkSameFiles, type OtherName, toEdge } from './draft.ts';
+import { type FileIdentifier, localFiles, pathTokens, remoteFiles } from './file-identity.ts';
 import { type FoundReferences, type ImageSight, readHeader, readVolumeXml, readXml, volumesOf } from './image-edges.ts';
 import { type Inventory, listInventory } from './inventory.ts';
 import { openFileRoots } from './open-files.ts';
 import { draftPool, type SeenVolume } from './pool-nodes.ts';
-import { draftTargets } from './targets.ts';
+import { draftTargets, type TargetSight } from './targets.ts';
+import { circularChains, type DraftRoot, type Explored, judgeAbsences, missUnlikeImages } from './absent-images.ts';
+import { overlayMounts, type PoolFolder } from '../usage/mounted-places.ts';
+import {
+  DOMAIN_PLACES,
+  type DomainPlaces,
+  type OtherDomains,
+  readOtherDomains,
+  type UnreadPlace,
+} from '../usage/other-domains.ts';
+import { readQemuConfig } from '../usage/qemu-config.ts';
+import { createFolderReader, type FolderReader } from '../usage/shared-folders.ts';
+import { type MountTable, readMounts } from '../util/mounts.ts';
 
 /** The use graph, and the volumes of all active pools with their nodes. */
 export interface GatheredGraph {
   readonly graph: UseGraph;
+  /** Where domains may be defined that could not be looked at. It holds nothing back. */
+  readonly unread: readonly UnreadPlace[];
   readonly volumes: readonly SeenVolume[];
   readonly pools: readonly StoragePool[];
+}
+
+/** What was gathered through a connection, and where its pools are. */
+export interface PlacedGraph extends GatheredGraph {
+  readonly places: Places;
 }
 
 export interface GraphSight {
@@ -29,8 +54,14 @@ export interface GraphSight {
   readonly ownPid: number | undefined;
   /** Reads leases and pins. Called before libvirt is asked: a lease that has ended by then left its domain to be seen. */
   readClaims(this: void): Promise<Claims>;
+  /** The pools that something may be deleted from, by name; without it all. */
+  readonly judged?: ReadonlySet<string> | undefined;
+  /** What the configuration says of the storage of pools. */
+  readonly sharing?: Sharing | undefined;
   /** Where to show that it takes long. */
   readonly progress?: Progress;
+  /** Where domains may be defined that this daemon does not list, by default on this host. */
+  readonly domainPlaces?: DomainPlaces;
 }
 
 /** How images are read, and on which host. */
@@ -41,13 +72,17 @@ export interface HostSight extends ImageSight {
   readonly ownPid?: number | undefined;
   /** Leases and pins, by default none. */
   readonly claims?: Claims;
+  /** The names that an administrator has answered for, as `absenceKey` gives them. */
+  readonly forgotten?: ReadonlySet<string> | undefined;
+  /** Finds domains that other daemons define, by default none. */
+  readonly readOthers?: (table: MountTable) => OtherDomains;
 }
 
-interface Sight extends ImageSight {
-  readonly files: FileIdentifier;
-  readonly isLocal: boolean;
-  readonly draft: Draft;
-  readonly poolNames: ReadonlySet<string>;
+interface Sight extends ImageSight, TargetSight {
+  /** What folders cover by way of mounts and links; `undefined`: they are not this host's. */
+  readonly folders: FolderReader | undefined;
+  /** The mounts of this host; `undefined`: of another one. */
+  readonly table: MountTable | undefined;
 }
 
 const NO_CLAIMS: Claims = { claims: [], blindSpots: [] };
@@ -61,46 +96,66 @@ const READERS = 16;
  *
  * @throws LibvirtError when domains or pools cannot be listed at all.
  */
-export async function gatherUseGraph(sight: GraphSight): Promise<GatheredGraph> {
+export async function gatherUseGraph(sight: GraphSight): Promise<PlacedGraph> {
   if (sight.progress === undefined) return gather(sight);
   return track(sight.progress, { label: 'look at everything that may need an image' }, () => gather(sight));
 }
 
-async function gather({ connection, qemuImg, ownPid, readClaims }: GraphSight): Promise<GatheredGraph> {
+async function gather(sight: GraphSight): Promise<PlacedGraph> {
+  const { connection, qemuImg, ownPid, readClaims, judged, sharing, domainPlaces = DOMAIN_PLACES } = sight;
   const claims = await readClaims();
-  const isLocal = isLocalUri(connection.uri);
+  const places = await findPlaces(connection, await listPools(connection), judged);
+  const { isLocal } = places;
   const inventory = await listInventory(connection, isLocal);
-  return drawGraph(inventory, { qemuImg, readVolume: volumesOf(connection), isLocal, ownPid, claims });
+  const forgotten = claims.forgotten?.get(connection.uri);
+  const readOthers = (table: MountTable): OtherDomains =>
+    readOtherDomains(domainPlaces, table, listedBy(connection.uri));
+  const host = { qemuImg, readVolume: volumesOf(connection), isLocal, ownPid, claims, forgotten, readOthers };
+  const drawn = await drawGraph(inventory, host);
+  const volumes = drawn.volumes.map(({ volume }) => volume);
+  const hindrances = await findHindrances(places, { pools: drawn.pools, volumes, judged, sharing });
+  const graph = { ...drawn.graph, blindSpots: [...drawn.graph.blindSpots, ...hindrances] };
+  return { ...drawn, graph, places };
+}
+
+/** Which domains are known from a connection. A socket of its own may be that of any daemon. */
+function listedBy(uri: string): Parameters<typeof readOtherDomains>[2] {
+  const isOwnSession = /^[a-z]+:\/\/\/session$/.test(uri);
+  return { scheme: uri.split(/[+:]/)[0] ?? '', sessionUid: isOwnSession ? statSync('/proc/self').uid : undefined };
 }
 
 /** Draws the graph of what was listed, and reads every image on the way. */
 export async function drawGraph(
   inventory: Inventory,
-  { isLocal, ownPid, claims = NO_CLAIMS, ...images }: HostSight,
+  { isLocal, ownPid, claims = NO_CLAIMS, forgotten = new Set(), readOthers, ...images }: HostSight,
 ): Promise<GatheredGraph> {
   const draft = new Draft();
   const pools = inventory.pools.map(({ pool }) => pool);
   const poolNames = new Set(pools.map(({ name }) => name));
-  const sight: Sight = { ...images, isLocal, files: isLocal ? localFiles() : remoteFiles(), draft, poolNames };
+  const unseenPools = new Set(inventory.pools.flatMap(({ pool, isUnseen }) => (isUnseen === true ? [pool.name] : [])));
+  const files = isLocal ? localFiles() : remoteFiles();
+  const table = isLocal ? mountsOfHost(draft) : undefined;
+  const poolFolders = foldersOf(pools, files);
+  const paths = poolFolders.map(({ path }) => path);
+  const folders = table && createFolderReader({ files, table, poolFolders: paths });
+  if (table !== undefined) draft.miss(...overlayMounts(poolFolders, table));
+  const sight: Sight = { ...images, isLocal, files, draft, poolNames, unseenPools, folders, table };
   const volumes: SeenVolume[] = [];
   for (const listing of inventory.pools) volumes.push(...(await draftPool(listing, draft, sight)));
   draft.miss(...inventory.blindSpots, ...claims.blindSpots);
-  const holders =
-    isLocal && ownPid !== undefined ? openFileRoots(sight.files, poolFolders(pools, sight.files), ownPid) : [];
-  const roots = [
-    ...claimRoots(claims, pools, sight),
-    ...domainRoots(inventory, sight),
-    ...poolRoots(pools, sight),
-    ...holders,
-  ];
-  for (const { volume, node } of volumes) {
-    addEdges(node, readVolumeXml(`${node.label}, XML`, volume.xml), sight);
-  }
+  const others = (table && readOthers?.(table)) ?? { domains: [], unread: [] };
+  const unread = [...others.unread];
+  const domains = [...domainRoots(inventory, sight), ...otherRoots(others, unread, sight)];
+  const roots = [...claimRoots(claims, pools, sight), ...domains, ...poolRoots(pools, sight)];
   for (const root of roots) await draftTargets(root.edges, sight);
-  await exploreImages(sight);
+  const explored = await exploreImages(sight, domains, volumes);
   await linkSameFiles(draft.nodes);
-  const { nodes, blindSpots, absences } = draft;
-  return { graph: { nodes, roots, blindSpots, absences }, volumes, pools };
+  missUnlikeImages([...domains.flatMap(({ edges }) => edges), ...explored.headers.values()].flat(), explored, sight);
+  draft.miss(...circularChains(explored));
+  const absences = judgeAbsences(draft, domains, { explored, forgotten });
+  const { nodes, blindSpots } = draft;
+  const holders = isLocal && ownPid !== undefined ? { holders: askedOnce(() => openFileRoots(nodes, ownPid)) } : {};
+  return { graph: { nodes, roots, blindSpots, absences, ...holders }, unread, volumes, pools };
 }
 
 /** Claims are written down by the pool's UUID, since names of pools change. One on a pool that is no more keeps nothing. */
@@ -113,11 +168,39 @@ function claimRoots({ claims }: Claims, pools: readonly StoragePool[], { files }
   });
 }
 
-function domainRoots({ domains }: Inventory, sight: Sight): readonly GraphRoot[] {
+function domainRoots({ domains }: Inventory, sight: Sight): readonly DraftRoot[] {
   const read = createDocumentReader();
   return domains.map(({ name, documents }) => {
-    const edges = documents.flatMap((document) => edgesOf(readXml(document.name, document.xml, read), sight));
+    const edges = documents.flatMap(({ name: document, xml, isHistorical }) => {
+      const found = edgesOf(readXml(document, xml, read), sight);
+      return isHistorical === true ? found.map((edge) => ({ ...edge, isHistorical })) : found;
+    });
     return { label: `domain ${name}`, kind: 'domain', edges };
+  });
+}
+
+/** Domains of daemons that were not asked. A definition that makes no sense is somebody else's, and holds nothing back. */
+function otherRoots({ domains }: OtherDomains, unread: UnreadPlace[], sight: Sight): readonly DraftRoot[] {
+  const read = createDocumentReader();
+  return domains.flatMap(({ label, xml }): readonly DraftRoot[] => {
+    const document = `${label}, inactive XML`;
+    try {
+      const reading = read(xml);
+      return [
+        {
+          label,
+          kind: 'domain',
+          edges: edgesOf(
+            readXml(document, xml, () => reading),
+            sight,
+          ),
+        },
+      ];
+    } catch (error) {
+      if (!(error instanceof PoolkeeperError)) throw error;
+      unread.push({ what: document, cause: error.message, remedy: 'mend the definition, or remove it' });
+      return [];
+    }
   });
 }
 
@@ -129,10 +212,33 @@ function poolRoots(pools: readonly StoragePool[], sight: Sight): readonly GraphR
   });
 }
 
-/** The directories of the pools, as the kernel names them. */
-function poolFolders(pools: readonly StoragePool[], files: FileIdentifier): readonly string[] {
-  const targets = pools.flatMap(({ targetPath }) => targetPath ?? []);
-  return [...new Set(targets.flatMap((target) => files.identify(target).paths))];
+/** The directories of pools of files, without links and detours. */
+function foldersOf(pools: readonly StoragePool[], files: FileIdentifier): readonly PoolFolder[] {
+  return pools.flatMap(({ name, targetPath }) => {
+    const path = targetPath?.startsWith('/') === true ? files.identify(targetPath).paths.at(-1) : undefined;
+    return path === undefined ? [] : [{ pool: name, path }];
+  });
+}
+
+/** The mounts of this host. Without them nobody can tell what guests see below the folders that they share. */
+function mountsOfHost(draft: Draft): MountTable | undefined {
+  try {
+    return readMounts();
+  } catch (error) {
+    draft.miss({
+      what: 'the mounts of this host',
+      cause: String(error),
+      remedy: 'mount /proc',
+      concerns: 'everything',
+    });
+    return undefined;
+  }
+}
+
+/** Asks when first called, and remembers the answer. */
+function askedOnce<T>(ask: () => T): () => T {
+  let answer: { readonly value: T } | undefined;
+  return () => (answer ??= { value: ask() }).value;
 }
 
 function addEdges(node: DraftNode, found: FoundReferences, sight: Sight): readonly Edge[] {
@@ -141,29 +247,122 @@ function addEdges(node: DraftNode, found: FoundReferences, sight: Sight): readon
   return edges;
 }
 
-function edgesOf(found: FoundReferences, { draft, files }: Sight): readonly Edge[] {
-  const { document, rawImages, fixedChains, references } = found;
+function edgesOf(found: FoundReferences, sight: Sight): Edge[] {
+  const { draft, files, folders } = sight;
+  const { document, rawImages, imageFormats, fixedChains, references, configFiles = [] } = found;
   draft.miss(...found.blindSpots);
-  return references.map((reference) => {
+  const edges = references.flatMap((reference) => {
     const edge = toEdge(reference, document, files);
     const isRaw = rawImages.has(reference.value);
     const isFixed = fixedChains?.has(reference.value) === true;
-    return isRaw || isFixed ? { ...edge, ...(isRaw && { isRaw }), ...(isFixed && { isFixed }) } : edge;
+    const formats = imageFormats.get(reference.value);
+    if (isRaw || isFixed || formats !== undefined)
+      return [{ ...edge, ...(isRaw && { isRaw }), ...(isFixed && { isFixed }), ...(formats && { formats }) }];
+    if (reference.kind !== 'dir' || folders === undefined) return [edge];
+    const cover = folders(reference, document);
+    draft.miss(...cover.blindSpots);
+    return [edge, ...cover.edges];
   });
+  const configs = configFiles.flatMap((path) => edgesOf(configOf(path, document, sight), sight));
+  return configs.length === 0 ? edges : [...edges, ...configs];
 }
 
-/** Reads the header of every image in the draft; each may add images that were not known before. */
-async function exploreImages(sight: Sight): Promise<void> {
-  const { nodes } = sight.draft;
+/** What a configuration file of QEMU names. libvirt runs QEMU in the root directory, where relative names then start. */
+function configOf(path: string, document: string, { isLocal }: Sight): FoundReferences {
+  const absolute = path.startsWith('/') ? path : `/${path}`;
+  const config = readQemuConfig(isLocal ? absolute : undefined, absolute, document);
+  return { document: `${document}, ${absolute}`, imageFormats: new Map(), ...config };
+}
+
+/**
+ * Reads the header of every image in the draft; each may add images that were not known before. Names in a header start from
+ * the path by which it is opened, so it is read anew for every folder that such a path lies in. One that everybody opens as raw
+ * bytes is not read, since nobody follows what a guest wrote into it; a volume is, but only for what it says of other volumes.
+ */
+async function exploreImages(
+  sight: Sight,
+  domains: readonly DraftRoot[],
+  volumes: readonly SeenVolume[],
+): Promise<Explored> {
+  const { nodes, otherNames } = sight.draft;
+  const explored: Explored = { headers: new Map(), contents: new Map() };
+  const described = new Map<DraftNode, SeenVolume[]>();
+  for (const seen of volumes) described.set(seen.node, [...(described.get(seen.node) ?? []), seen]);
+  const raw = new RawReferences();
+  for (const { edges } of domains) raw.note(edges);
+  const waiting: DraftNode[] = [];
+  const read = async (node: DraftNode): Promise<void> => {
+    for (const { volume } of described.get(node) ?? [])
+      addEdges(node, readVolumeXml(`${node.label}, XML`, volume.xml), sight);
+    await draftTargets(node.edges, sight);
+    const header = await readHeader(node, sight);
+    const edges = addEdges(node, header, sight);
+    raw.note(edges);
+    explored.headers.set(node, edges);
+    explored.contents.set(node, header);
+    await draftTargets(edges, sight);
+  };
+  const readFrom = async ({ node, path }: OtherName): Promise<void> => {
+    const header = await readHeader({ ...node, content: { file: path, volume: node.content.volume } }, sight);
+    const isNew = ({ kind, value }: Reference): boolean =>
+      !node.edges.some(({ reference }) => reference.kind === kind && reference.value === value);
+    const edges = addEdges(node, { ...header, references: header.references.filter(isNew) }, sight);
+    raw.note(edges);
+    await draftTargets(edges, sight);
+  };
   let next = 0;
-  const take = (): DraftNode | undefined => (next < nodes.length ? nodes[next++] : undefined);
+  const followed = new Set<OtherName>();
   const explore = async (): Promise<void> => {
-    for (let node = take(); node !== undefined; node = take()) {
-      if (node.isDirectory) continue;
-      await draftTargets(node.edges, sight);
-      await draftTargets(addEdges(node, await readHeader(node, sight), sight), sight);
+    for (let node = nodes[next]; node !== undefined; node = nodes[next]) {
+      next += 1;
+      if (node.isDirectory) await describeDirectory(node, described.get(node) ?? [], sight);
+      else if (raw.isOnlyRaw(node)) waiting.push(node);
+      else await read(node);
     }
   };
-  // A reader that finds the list exhausted may be overtaken by another that adds to it, hence the repetition.
-  while (next < nodes.length) await Promise.all(Array.from({ length: READERS }, explore));
+  for (;;) {
+    // A reader that finds the list exhausted may be overtaken by another that adds to it, hence the repetition.
+    while (next < nodes.length) await Promise.all(Array.from({ length: READERS }, explore));
+    for (const name of otherNames.filter((other) => !followed.has(other) && explored.headers.has(other.node))) {
+      followed.add(name);
+      await readFrom(name);
+    }
+    if (next < nodes.length) continue;
+    if (waiting.length === 0) break;
+    const resolver = raw.texts.length === 0 ? undefined : createResolver(nodes);
+    const inText = new Set(raw.texts.flatMap((edge) => resolver?.targets(edge) ?? []));
+    const others = waiting.filter((node) => !raw.isOnlyRaw(node) || inText.has(node));
+    if (others.length === 0) break;
+    for (const node of others) {
+      waiting.splice(waiting.indexOf(node), 1);
+      await read(node);
+    }
+  }
+  for (const node of waiting) await readGuestHeader(node, described.get(node) ?? [], sight);
+  return explored;
+}
+
+/** What libvirt says of a volume that is a directory: it has no header. */
+async function describeDirectory(node: DraftNode, seen: readonly SeenVolume[], sight: Sight): Promise<void> {
+  for (const { volume } of seen) addEdges(node, readVolumeXml(`${node.label}, XML`, volume.xml), sight);
+  await draftTargets(node.edges, sight);
+}
+
+/**
+ * Reads what may be a guest's work: nothing that it names is looked at, and nothing is missed. It counts where it is, letter by
+ * letter, the path of a volume that is known anyway.
+ */
+async function readGuestHeader(node: DraftNode, seen: readonly SeenVolume[], sight: Sight): Promise<void> {
+  if (seen.length === 0) return;
+  const found = [
+    ...seen.map(({ volume }) => readVolumeXml(`${node.label}, XML`, volume.xml)),
+    await readHeader(node, { ...sight, qemuImg: () => Promise.resolve(undefined) }),
+  ];
+  const known = sight.draft.volumePaths;
+  for (const { document, references } of found) {
+    for (const reference of references) {
+      const tokens = reference.kind === 'path' ? pathTokens(posix.normalize(reference.value)) : [];
+      if (tokens.some((token) => known.has(token))) node.edges.push({ reference, document, tokens });
+    }
+  }
 }

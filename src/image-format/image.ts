@@ -27,6 +27,10 @@ export interface ImageInspection {
   readonly format: ImageFormat;
   /** The immediate parent, the data file and the extents: one link, not the whole chain. */
   readonly references: readonly Reference[];
+  /** The formats that the header states for them, by value. Where it states none, QEMU looks at the first bytes. */
+  readonly statedFormats?: ReadonlyMap<string, string>;
+  /** Whether it has no bytes at all, or none that could be read. */
+  readonly isEmpty?: boolean;
   /** Why `references` may lack something. Then what the image needs is unknown, not nothing. */
   readonly undecided: string | undefined;
   /** What the administrator can do so that it is decided next time. */
@@ -46,6 +50,7 @@ export interface OpenedImage {
 /** What the reader of one format found; absent means nothing. */
 export interface Findings {
   readonly references?: readonly Reference[];
+  readonly statedFormats?: ReadonlyMap<string, string>;
   readonly undecided?: string | undefined;
   readonly remedy?: string | undefined;
   readonly savedDomainXml?: string;

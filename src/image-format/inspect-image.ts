@@ -52,7 +52,8 @@ export async function inspectImage(reader: ImageReader, context: InspectionConte
   try {
     const head = await readHead(reader);
     format = detectFormat(head);
-    return inspection(format, await INSPECTORS[format]({ reader, head, directory: directoryOf(reader.path) }, context));
+    const findings = await INSPECTORS[format]({ reader, head, directory: directoryOf(reader.path) }, context);
+    return { ...inspection(format, findings), ...(head.length === 0 && { isEmpty: true }) };
   } catch (error) {
     if (!(error instanceof PoolkeeperError)) throw error;
     return inspection(format, { undecided: error.message, remedy: error.hint });
@@ -72,9 +73,16 @@ async function readHead(reader: ImageReader): Promise<Uint8Array> {
 
 function inspection(
   format: ImageFormat,
-  { references = [], undecided, remedy, savedDomainXml }: Findings,
+  { references = [], statedFormats, undecided, remedy, savedDomainXml }: Findings,
 ): ImageInspection {
-  return { format, references, undecided, remedy, savedDomainXml };
+  return {
+    format,
+    references,
+    ...(statedFormats !== undefined && statedFormats.size > 0 && { statedFormats }),
+    undecided,
+    remedy,
+    savedDomainXml,
+  };
 }
 
 async function inspectByQemuImg(

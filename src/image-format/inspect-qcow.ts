@@ -9,9 +9,15 @@ const KNOWN_FEATURES = Object.values(QCOW2_INCOMPATIBLE).reduce((all, bit) => al
 /** Reads backing file and data file of a qcow2 image. Throws IntegrityError when the header is malformed. */
 export async function inspectQcow2({ reader, head, directory }: OpenedImage): Promise<Findings> {
   const header = parseWithin(head) ?? parseQcow2Header(await reader.read(0n, qcow2HeaderAreaBytes(head)));
-  return [backingFindings(header, directory), dataFindings(header, directory), featureFindings(header)].reduce(
-    mergeFindings,
-  );
+  const [backing, data] = [backingFindings(header, directory), dataFindings(header, directory)];
+  const stated = (findings: Findings, format: string): readonly (readonly [string, string])[] =>
+    (findings.references ?? []).map(({ value }) => [value, format]);
+  const { backingFormat } = header;
+  const formats = [...(backingFormat === undefined ? [] : stated(backing, backingFormat)), ...stated(data, 'raw')];
+  return {
+    ...[backing, data, featureFindings(header)].reduce(mergeFindings),
+    statedFormats: new Map(formats),
+  };
 }
 
 /** The header, if all that belongs to it lies within these bytes: parsing never goes beyond them. */

@@ -21,6 +21,12 @@ const FORMATS: readonly Signature<ImageFormat>[] = [
   { name: 'saved-domain', magic: 'LibvirtQemudPart' },
 ];
 
+const DISKS: readonly Signature<string>[] = [
+  { name: 'a LUKS volume', magic: 'LUKS\xba\xbe' },
+  { name: 'an ISO 9660 image', offset: 0x8001, magic: 'CD001' },
+  { name: 'a raw disk with a boot sector', offset: 510, magic: '\x55\xaa' },
+];
+
 const OTHER_CONTENT: readonly Signature<string>[] = [
   { name: 'gzip', magic: '\x1f\x8b' },
   { name: 'xz', magic: '\xfd7zXZ\0' },
@@ -28,15 +34,21 @@ const OTHER_CONTENT: readonly Signature<string>[] = [
   { name: 'bzip2', magic: 'BZh' },
   { name: 'zip', magic: 'PK\x03\x04' },
   { name: 'a tar archive', offset: 257, magic: 'ustar' },
-  { name: 'a LUKS volume', magic: 'LUKS\xba\xbe' },
-  { name: 'an ISO 9660 image', offset: 0x8001, magic: 'CD001' },
-  { name: 'a raw disk with a boot sector', offset: 510, magic: '\x55\xaa' },
+  ...DISKS,
 ];
 
 /** Which format the first bytes of an image show; `raw` when none. A VMDK may also begin with a text descriptor. */
 export function detectFormat(head: Uint8Array): ImageFormat {
   return FORMATS.find((signature) => matches(head, signature))?.name ?? (isVmdkDescriptor(head) ? 'vmdk' : 'raw');
 }
+
+/** Whether the first bytes are those of an image of any kind: `IMAGE_HEAD_BYTES` are enough to tell. */
+export function isImageHead(head: Uint8Array): boolean {
+  return detectFormat(head) !== 'raw' || DISKS.some((signature) => matches(head, signature));
+}
+
+/** As far as the marks of images reach. */
+export const IMAGE_HEAD_BYTES = 0x8006;
 
 /** What the first bytes look like, in words for a message. */
 export function describeContent(head: Uint8Array): string {

@@ -1,5 +1,4 @@
 import { LibvirtError } from '../errors.ts';
-import { VIR_ERR } from './error-codes.ts';
 import { Fifo } from './fifo.ts';
 import { Lane, libvirtError } from './lane.ts';
 import { loadNative } from './native.ts';
@@ -26,6 +25,7 @@ export class Connection {
   readonly #idle: Lane[] = [];
   readonly #waiters = new Fifo<Waiter>();
   #closed: Promise<void> | undefined;
+  #hostName: Promise<string> | undefined;
 
   private constructor(first: Lane, uri: string, requestedUri: string | undefined, lanes: number) {
     this.uri = uri;
@@ -53,6 +53,18 @@ export class Connection {
       await first.close();
       throw error;
     }
+  }
+
+  /**
+   * The name of the host that the daemon runs on, as that host knows itself.
+   *
+   * @throws LibvirtError when the driver cannot tell.
+   */
+  hostName(): Promise<string> {
+    this.#hostName ??= this.run((lane) =>
+      lane.call('ask for the name of the host', lane.native.connectGetHostname, lane.handle),
+    );
+    return this.#hostName;
   }
 
   /** How many calls can be in flight at once. */
@@ -133,15 +145,5 @@ function openLane(native: Native, uri: string | undefined): Lane {
   if (uri?.includes('\0') === true) throw new LibvirtError(`cannot ${what}: the URI contains a NUL character`);
   const handle = native.connectOpen(uri ?? null);
   if (handle !== null) return new Lane(native, handle);
-  throw connectError(what, native);
-}
-
-/** A refused or absent socket is a plain system error for libvirt; only here is it known what it means. */
-function connectError(what: string, native: Native): LibvirtError {
-  const error = libvirtError(what, native.lastError());
-  if (error.virErrorNumber !== VIR_ERR.systemError) return error;
-  const { message, virErrorNumber, virErrorDomain } = error;
-  const hint =
-    "check that libvirtd runs ('systemctl status libvirtd'), and add the user to group libvirt or run as root";
-  return new LibvirtError(message, { virErrorNumber, virErrorDomain, hint });
+  throw libvirtError(what, native.lastError());
 }

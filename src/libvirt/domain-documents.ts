@@ -37,6 +37,7 @@ interface Part {
   readonly command: string;
   /** The error numbers by which libvirt says that there is none. */
   readonly absentWhen: readonly number[];
+  readonly isHistorical?: boolean;
 }
 
 /** VIR_DOMAIN_XML_INACTIVE */
@@ -85,7 +86,11 @@ function readSnapshots(scan: Scan): Promise<void> {
   const { domain: parent, lane, name } = scan;
   const { domainListAllSnapshots: list, domainSnapshotFree: free, domainSnapshotGetName: nameOf } = lane.native;
   const all = { what: 'snapshots', command: `virsh snapshot-list ${name}`, absentWhen: [VIR_ERR.noSupport] };
-  const one = { command: `virsh snapshot-dumpxml ${name}`, absentWhen: [VIR_ERR.noDomainSnapshot] };
+  const one = {
+    command: `virsh snapshot-dumpxml ${name}`,
+    absentWhen: [VIR_ERR.noDomainSnapshot],
+    isHistorical: true,
+  };
   return attempt(scan, all, (listWhat) =>
     withList(lane, { what: listWhat, list, parent, free }, async (snapshots) => {
       for (const snapshot of snapshots) {
@@ -100,7 +105,11 @@ function readCheckpoints(scan: Scan): Promise<void> {
   const { domain: parent, lane, name } = scan;
   const { domainListAllCheckpoints: list, domainCheckpointFree: free, domainCheckpointGetName: nameOf } = lane.native;
   const all = { what: 'checkpoints', command: `virsh checkpoint-list ${name}`, absentWhen: [VIR_ERR.noSupport] };
-  const one = { command: `virsh checkpoint-dumpxml ${name}`, absentWhen: [VIR_ERR.noDomainCheckpoint] };
+  const one = {
+    command: `virsh checkpoint-dumpxml ${name}`,
+    absentWhen: [VIR_ERR.noDomainCheckpoint],
+    isHistorical: true,
+  };
   return attempt(scan, all, (listWhat) =>
     withList(lane, { what: listWhat, list, parent, free }, async (checkpoints) => {
       for (const checkpoint of checkpoints) {
@@ -118,7 +127,7 @@ async function readManagedSave(scan: Scan): Promise<void> {
   const existence = { what: 'managed save', command, absentWhen: [VIR_ERR.noSupport] };
   await attempt(scan, existence, async (askWhat) => {
     if ((await lane.call(askWhat, lane.native.domainHasManagedSaveImage, domain, 0)) === 0) return;
-    const part = { what: 'managed save XML', command, absentWhen: [] };
+    const part = { what: 'managed save XML', command, absentWhen: [], isHistorical: true };
     await read(scan, part, (what) => lane.call(what, lane.native.domainManagedSaveGetXMLDesc, domain, 0));
   });
 }
@@ -134,8 +143,8 @@ function read(scan: Scan, part: Part, describe: (what: string) => Promise<string
   return attempt(scan, part, async (what) => add(scan, part, await describe(what)));
 }
 
-function add({ name, documents }: Scan, { what }: Part, xml: string): void {
-  documents.push({ name: `domain ${name}, ${what}`, xml });
+function add({ name, documents }: Scan, { what, isHistorical }: Part, xml: string): void {
+  documents.push({ name: `domain ${name}, ${what}`, xml, ...(isHistorical === true && { isHistorical }) });
 }
 
 /** What cannot be read becomes a blind spot, unless the whole domain is gone. */

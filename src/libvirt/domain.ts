@@ -18,21 +18,51 @@ export interface DomainListing {
 const LIST_FLAG = { all: 0, managedSave: 1 << 8, hasSnapshot: 1 << 12, hasCheckpoint: 1 << 14 };
 
 /**
- * Every document of every domain, running or not. A domain or snapshot that vanishes meanwhile is left out; whatever else
- * cannot be read is a blind spot that concerns every volume.
+ * Every document of every domain, running or not. A snapshot that vanishes meanwhile is left out; whatever else cannot be read is
+ * a blind spot that concerns every volume. So is a domain that was there at first and cannot be found again: it may have
+ * been undefined, or is being defined anew at this very moment.
  *
  * @throws LibvirtError when the domains cannot even be listed.
  */
 export async function listDomainDocuments(connection: Connection): Promise<DomainListing> {
-  const { count, extras } = await connection.run(async (lane) => ({
-    count: await withDomains(lane, LIST_FLAG.all, async (handles) => handles.length),
+  const { first, extras } = await connection.run(async (lane) => ({
+    first: await listIds(lane),
     extras: await listExtras(lane),
   }));
-  const shares = await inShares(connection, count, (lane, belongsHere) => readShare(lane, extras, belongsHere));
+  const shares = await inShares(connection, first.size, (lane, belongsHere) => readShare(lane, extras, belongsHere));
+  const domains = shares.flatMap((share) => share.domains);
+  const blindSpots = shares.flatMap((share) => share.blindSpots);
+  const read = new Set(domains.map(({ uuid }) => uuid));
+  // Each share listed them for itself, and at another moment than the others.
+  const again = await connection.run(async (lane) => {
+    const isComplete = [...(await listIds(lane)).keys()].every((uuid) => read.has(uuid));
+    return isComplete ? undefined : readShare(lane, await listExtras(lane), (uuid) => !read.has(uuid));
+  });
+  for (const { uuid } of again?.domains ?? []) read.add(uuid);
+  const lost = [...first].filter(([uuid]) => !read.has(uuid));
   return {
-    domains: shares.flatMap((share) => share.domains),
-    blindSpots: shares.flatMap((share) => share.blindSpots),
+    domains: [...domains, ...(again?.domains ?? [])],
+    blindSpots: [...blindSpots, ...(again?.blindSpots ?? []), ...lost.map(([, name]) => lostDomain(name))],
   };
+}
+
+function lostDomain(name: string): BlindSpot {
+  return {
+    what: `domain '${name}'`,
+    cause: 'it was listed, and could not be found again when it was to be read',
+    remedy: 'run again when nobody is undefining or defining it',
+    concerns: 'everything',
+  };
+}
+
+/** The names of all domains, by UUID. */
+async function listIds(lane: Lane): Promise<ReadonlyMap<string, string>> {
+  const { domainGetUUIDString, domainGetName } = lane.native;
+  return withDomains(
+    lane,
+    LIST_FLAG.all,
+    async (handles) => new Map(handles.map((handle) => [domainGetUUIDString(handle), domainGetName(handle)])),
+  );
 }
 
 /** Which domains have more than their own XML, so that the others need not be asked one by one. */

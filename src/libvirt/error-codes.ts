@@ -1,4 +1,5 @@
 import { LibvirtError } from '../errors.ts';
+import { daemonUnits } from './daemons.ts';
 
 /** The error numbers of libvirt (virErrorNumber in libvirt/virterror.h) that poolkeeper tells apart. */
 export const VIR_ERR = {
@@ -36,15 +37,24 @@ const HINTS: ReadonlyMap<number, string> = new Map([
   [VIR_ERR.authCancelled, ACCESS_HINT],
   [VIR_ERR.authUnavailable, ACCESS_HINT],
   [VIR_ERR.accessDenied, ACCESS_HINT],
-  [VIR_ERR.rpc, "check that libvirtd still runs: 'systemctl status libvirtd'"],
   [VIR_ERR.noStoragePool, "'virsh pool-list --all' shows the storage pools of this connection"],
   [VIR_ERR.noStorageVolume, "'virsh vol-list POOL' shows the volumes as of the pool's last refresh"],
   [VIR_ERR.storageVolumeExists, 'choose another name, or delete the existing volume first'],
 ]);
 
-/** What the user can do about a libvirt error of this number; `undefined` when libvirt's message has to be enough. */
-export function hintForNumber(virErrorNumber: number): string | undefined {
-  return HINTS.get(virErrorNumber);
+/** EACCES and EPERM of Linux: the socket is there, and is not for this user. */
+const DENIED: ReadonlySet<number | undefined> = new Set([1, 13]);
+
+/**
+ * What the user can do about a libvirt error; `undefined` when libvirt's message has to be enough.
+ *
+ * @param errno what libvirt keeps of a system call that failed
+ */
+export function hintFor(virErrorNumber: number, virErrorDomain: number, errno?: number): string | undefined {
+  const isSystemError = virErrorNumber === VIR_ERR.systemError && virErrorDomain === FROM_RPC;
+  if (isSystemError && DENIED.has(errno)) return ACCESS_HINT;
+  if (!isSystemError && virErrorNumber !== VIR_ERR.rpc) return HINTS.get(virErrorNumber);
+  return `start the daemon where it should run: systemctl start ${daemonUnits()}`;
 }
 
 /** Whether libvirt itself said that there is no such volume: the only proof of absence. */

@@ -1,5 +1,5 @@
 import { LibvirtError, NoSpaceError, type PoolkeeperError } from '../errors.ts';
-import { hintForNumber, isConnectionLost, VIR_ERR } from './error-codes.ts';
+import { hintFor, isConnectionLost, VIR_ERR } from './error-codes.ts';
 import type { ConnectHandle, Native, NativeError } from './signatures.ts';
 
 /**
@@ -78,10 +78,11 @@ export function callError(what: string, error: NativeError | undefined): Poolkee
 /** An error that says `cannot <what>: <libvirt's message>` and keeps libvirt's numbers. */
 export function libvirtError(what: string, error: NativeError | undefined): LibvirtError {
   const virErrorNumber = error?.code ?? 0;
-  const hint = hintForNumber(virErrorNumber);
+  const virErrorDomain = error?.domain ?? 0;
+  const hint = hintFor(virErrorNumber, virErrorDomain, error?.int1);
   return new LibvirtError(`cannot ${what}: ${error?.message ?? 'libvirt gives no reason'}`, {
     virErrorNumber,
-    virErrorDomain: error?.domain ?? 0,
+    virErrorDomain,
     ...(hint !== undefined && { hint }),
   });
 }

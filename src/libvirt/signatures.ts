@@ -46,6 +46,7 @@ export interface ConnectFunctions {
   connectOpen: (uri: string | null) => ConnectHandle | null;
   connectClose: (connection: ConnectHandle) => Promise<number>;
   connectGetURI: (connection: ConnectHandle) => Promise<string | null>;
+  connectGetHostname: (connection: ConnectHandle) => Promise<string | null>;
   lastError: () => NativeError | undefined;
   connGetLastError: (connection: ConnectHandle) => NativeError | undefined;
   connResetLastError: (connection: ConnectHandle) => void;
@@ -60,6 +61,7 @@ export interface PoolFunctions {
   storagePoolCreate: Act<PoolHandle>;
   storagePoolDestroy: (pool: PoolHandle) => Promise<number>;
   storagePoolUndefine: (pool: PoolHandle) => Promise<number>;
+  storagePoolDelete: Act<PoolHandle>;
   storagePoolRefresh: Act<PoolHandle>;
   storagePoolSetAutostart: (pool: PoolHandle, autostart: number) => Promise<number>;
   storagePoolIsActive: (pool: PoolHandle) => Promise<number>;

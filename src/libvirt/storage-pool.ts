@@ -91,6 +91,13 @@ export function stopPool(connection: Connection, name: string): Promise<void> {
   );
 }
 
+/** Removes the directory of an inactive `dir` pool, if it is empty. */
+export function deletePool(connection: Connection, name: string): Promise<void> {
+  return act(connection, name, (lane, pool) =>
+    lane.call(`delete the directory of pool '${name}'`, lane.native.storagePoolDelete, pool, 0),
+  );
+}
+
 /** Forgets an inactive pool; its volumes stay. */
 export function undefinePool(connection: Connection, name: string): Promise<void> {
   return act(connection, name, (lane, pool) =>

@@ -40,6 +40,19 @@ export function parseVolumeXml(xml: string): DescribedVolume {
   };
 }
 
+/** When the file of a volume changed last, to the nanosecond since the epoch. */
+export interface VolumeTimes {
+  readonly modifiedAtNs: bigint | undefined;
+  /** When content, owner or mode changed (ctime), which nobody can set. */
+  readonly changedAtNs: bigint | undefined;
+}
+
+/** @throws LibvirtError when it is no document of a volume. */
+export function readVolumeTimes(xml: string): VolumeTimes {
+  const { modifiedAt, changedAt } = readVolumeForm(xml) ?? volumeTexts(xml);
+  return { modifiedAtNs: parseTimeNs(modifiedAt), changedAtNs: parseTimeNs(changedAt) };
+}
+
 /** The texts of a document of any form. @throws LibvirtError as `parseXml`. */
 export function volumeTexts(xml: string): VolumeTexts {
   const volume = parseXml(xml, 'volume');
@@ -51,6 +64,7 @@ export function volumeTexts(xml: string): VolumeTexts {
     allocation: textAt(volume, 'allocation'),
     physical: textAt(volume, 'physical'),
     modifiedAt: textAt(volume, 'target', 'timestamps', 'mtime'),
+    changedAt: textAt(volume, 'target', 'timestamps', 'ctime'),
     mode: textAt(volume, 'target', 'permissions', 'mode'),
     owner: textAt(volume, 'target', 'permissions', 'owner'),
     group: textAt(volume, 'target', 'permissions', 'group'),
@@ -76,6 +90,12 @@ function parseLength(text: string | undefined): bigint | undefined {
 }
 
 /** libvirt writes `SECONDS.NANOSECONDS`, without the fraction when it is zero. */
+function parseTimeNs(text: string | undefined): bigint | undefined {
+  const match = /^(-?\d+)(?:\.(\d{1,9}))?$/.exec(text ?? '');
+  if (match?.[1] === undefined) return undefined;
+  return BigInt(match[1]) * 1_000_000_000n + BigInt((match[2] ?? '').padEnd(9, '0'));
+}
+
 function parseTime(text: string | undefined): number | undefined {
   const match = /^(-?\d+)(?:\.(\d{1,9}))?$/.exec(text ?? '');
   if (match?.[1] === undefined) return undefined;

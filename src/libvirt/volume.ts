@@ -28,6 +28,8 @@ export interface Volume extends NamedVolume, DescribedVolume {
 export interface VolumeListing {
   readonly volumes: readonly Volume[];
   readonly unreadable: readonly UnreadableVolume[];
+  /** The names of those that libvirt lists, and of which it says that they are not there when it is to describe them. */
+  readonly missing?: readonly string[];
 }
 
 export interface UnreadableVolume {
@@ -50,8 +52,8 @@ export interface VolumeDescription {
 }
 
 /**
- * The volumes of an active pool as of its last refresh. A volume that vanished meanwhile is left out; one that libvirt
- * cannot describe (a QED overlay) is listed as unreadable.
+ * The volumes of an active pool as of its last refresh. A volume that is not there is listed as missing, be it that it vanished
+ * this moment or that its file system is not mounted; one that libvirt cannot describe (a QED overlay) as unreadable.
  */
 export async function listVolumes(connection: Connection, pool: string): Promise<VolumeListing> {
   const count = await connection.run((lane) => countVolumes(lane, pool));
@@ -59,6 +61,7 @@ export async function listVolumes(connection: Connection, pool: string): Promise
   return {
     volumes: shares.flatMap((share) => share.volumes),
     unreadable: shares.flatMap((share) => share.unreadable),
+    missing: shares.flatMap((share) => share.missing ?? []),
   };
 }
 
@@ -200,6 +203,7 @@ function listShare(lane: Lane, pool: string, belongsHere: BelongsHere): Promise<
   return withVolumes(lane, pool, async (handles) => {
     const volumes: Volume[] = [];
     const unreadable: UnreadableVolume[] = [];
+    const missing: string[] = [];
     for (const handle of handles) {
       const name = lane.native.storageVolGetName(handle);
       if (!belongsHere(name)) continue;
@@ -207,10 +211,11 @@ function listShare(lane: Lane, pool: string, belongsHere: BelongsHere): Promise<
         volumes.push(await readVolume(lane, handle, pool));
       } catch (error) {
         if (!(error instanceof PoolkeeperError)) throw error;
-        if (!isNoStorageVolume(error)) unreadable.push({ name, error });
+        if (isNoStorageVolume(error)) missing.push(name);
+        else unreadable.push({ name, error });
       }
     }
-    return { volumes, unreadable };
+    return { volumes, unreadable, missing };
   });
 }
 

@@ -2,7 +2,7 @@ import { formatBytes } from '../core/byte-size.ts';
 import { decodeVolumeName } from '../core/identity.ts';
 import type { KeepReason, PoolVolume, SweepOutcome, Verdict } from '../core/sweep-plan.ts';
 import { chainOf, type Need } from '../core/use-graph.ts';
-import type { BlindSpot } from '../core/reference.ts';
+import { type BlindSpot, isHindrance } from '../core/reference.ts';
 import { IncompleteViewError } from '../errors.ts';
 import { isoTime } from './iso-time.ts';
 import type { Fields, Reporter } from './reporter.ts';
@@ -48,7 +48,7 @@ export function reasonText(reason: KeepReason): string {
     case 'young':
       return `changed recently, eligible at ${isoTime(reason.eligibleAt)}`;
     case 'unseen':
-      return `not everything could be seen (${reason.blindSpots.map(({ what }) => what).join(', ')})`;
+      return `${unseenText(reason.blindSpots)} (${reason.blindSpots.map(({ what }) => what).join(', ')})`;
     case 'volume type':
       return 'it is neither a file nor a block device';
   }
@@ -104,13 +104,50 @@ export function incompleteView(
   );
   const blindSpots = [...new Set(held.flatMap((reason) => reason.blindSpots))];
   if (blindSpots.length === 0) return undefined;
-  const list = blindSpots.map((blindSpot) => `\n  ${blindSpotText(blindSpot)}`).join('');
+  const list = listOf(blindSpots);
   return new IncompleteViewError(
-    `${consequence} ${held.length} unused volume(s), because not everything could be seen:${list}`,
+    `${consequence} ${held.length} unused volume(s), because ${unseenText(blindSpots)}:${list}`,
     {
       hint: 'clear the cause of each, then run again',
     },
   );
+}
+
+/** What kept a volume: something hides what needs it, or nobody here can tell who has it open. */
+function unseenText(blindSpots: readonly BlindSpot[]): string {
+  return blindSpots.every(isHindrance) ? 'it cannot be told from here' : 'not everything could be seen';
+}
+
+/**
+ * The error of a sweep that held back deletions, as `incompleteView`, when all of it was told before.
+ *
+ * @param since when just this could not be seen for the first time, in milliseconds since the epoch.
+ */
+export function knownIncompleteView(verdicts: readonly Verdict[], since: number): IncompleteViewError | undefined {
+  const held = verdicts.filter((verdict) => verdict.action === 'keep' && verdict.reason.kind === 'unseen').length;
+  if (held === 0) return undefined;
+  return new IncompleteViewError(
+    `did not delete ${held} unused volume(s), because not everything could be seen: the same as on ${isoTime(since)}`,
+    { hint: `'poolkeeper doctor' lists what it is, 'poolkeeper forget --missing' answers for what is gone` },
+  );
+}
+
+/** Warns of what could not be seen where nothing was held back for it. */
+export function warnOfUnseen(blindSpots: readonly BlindSpot[], reporter: Reporter): void {
+  if (blindSpots.length === 0) return;
+  reporter.warning(
+    `not everything can be seen that may need images, so nothing that it concerns will be deleted:${listOf(blindSpots)}`,
+    `clear the cause of each; 'poolkeeper forget --missing' answers for what is gone for good`,
+  );
+}
+
+/** More than fit on a screen are for `doctor`. */
+const MOST_LISTED = 20;
+
+function listOf(blindSpots: readonly BlindSpot[]): string {
+  const list = blindSpots.slice(0, MOST_LISTED).map((blindSpot) => `\n  ${blindSpotText(blindSpot)}`);
+  const more = blindSpots.length - list.length;
+  return list.join('') + (more > 0 ? `\n  and ${more} more, which 'poolkeeper doctor' lists` : '');
 }
 
 function blindSpotText({ what, cause, remedy }: BlindSpot): string {

@@ -1,4 +1,5 @@
 import { FailureError, IntegrityError, NoSpaceError, PoolkeeperError } from '../errors.ts';
+import { serviceHint } from './service-limits.ts';
 
 interface Explanation {
   readonly type: new (message: string, details: { cause: unknown; hint: string }) => PoolkeeperError;
@@ -38,5 +39,12 @@ export function fileError(what: string, cause: unknown): Error {
   const explanation = EXPLANATIONS.get(code ?? '');
   if (explanation === undefined) return new FailureError(`${what}: ${code ?? String(cause)}`, { cause });
   const { type, reason, hint } = explanation;
-  return new type(`${what}: ${reason}`, { cause, hint });
+  return new type(`${what}: ${reason}`, { cause, hint: limitHint(code, cause) ?? hint });
+}
+
+/** What to do where this process is a service that may less than root. */
+function limitHint(code: string | undefined, cause: unknown): string | undefined {
+  if (code !== 'EROFS' && code !== 'EACCES' && code !== 'EPERM') return undefined;
+  if (!(cause instanceof Error) || !('path' in cause) || typeof cause.path !== 'string') return undefined;
+  return serviceHint(code, cause.path);
 }

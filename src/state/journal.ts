@@ -6,7 +6,8 @@ import { readFileBounded, writeFileAtomic } from './atomic-file.ts';
 import { fileError } from './file-error.ts';
 import { decodeJournal, encodeLine, type JournalContent, type JournalEntry } from './journal-lines.ts';
 
-const MAX_BYTES = 64 * 1024 * 1024;
+/** Larger journals are damaged. */
+export const MAX_JOURNAL_BYTES = 64 * 1024 * 1024;
 /** A journal in which something stays open for long is rewritten beyond this. */
 const COMPACT_BYTES = 1024 * 1024;
 const FILE_MODE = 0o640;
@@ -167,7 +168,7 @@ async function compact(path: string, content: JournalContent): Promise<JournalCo
 }
 
 async function readContent(path: string): Promise<JournalContent | undefined> {
-  const file = await readFileBounded(path, MAX_BYTES, { mayGrow: true });
+  const file = await readFileBounded(path, MAX_JOURNAL_BYTES, { mayGrow: true });
   return file === undefined ? undefined : decodeJournal(file.bytes, path);
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rmdir, stat } from 'node:fs/promises';
+import { mkdtemp, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FlatItem } from '../core/filter.ts';
 import { decodeMetadataName, encodeMetadataName, type Identity } from '../core/identity.ts';
@@ -7,6 +7,7 @@ import { readFileBounded, removeFileDurably, removeTemporaryFiles, writeFileAtom
 import { errnoCode, fileError } from './file-error.ts';
 import { parseJsonObject, toFlatItem } from './json-fields.ts';
 import { attempt, listDirectory, type UnreadableFile } from './listing.ts';
+import { makeOpenDirectory } from '../util/make-directory.ts';
 import { setAside } from './set-aside.ts';
 
 const MAX_BYTES = 1024 * 1024;
@@ -64,7 +65,8 @@ export async function readMetadataFiles(dir: string): Promise<MetadataFiles> {
 export async function writeMetadataFile(dir: string, identity: Identity, tags: FlatItem): Promise<void> {
   const path = join(dir, encodeMetadataName(identity));
   try {
-    await mkdir(dir, { recursive: true, mode: DIR_MODE });
+    // QEMU's user has to get through to the images beside it, and every user's uvt-kvm reads it.
+    makeOpenDirectory(dir, DIR_MODE);
     const { gid } = await stat(dir);
     // Any stray file in this directory stops uvtool, any stray sub-directory does not.
     const stagingDir = await mkdtemp(join(dir, STAGING_PREFIX));

@@ -3,7 +3,8 @@ import { FailureError, UsageError } from '../errors.ts';
 import { ensurePrivateDir } from './private-dir.ts';
 
 const UVTOOL_POOL = 'uvtool';
-const UVTOOL_METADATA_DIR = '/var/lib/uvtool/libvirt/metadata';
+/** Where uvtool keeps metadata files. */
+export const UVTOOL_METADATA_DIR = '/var/lib/uvtool/libvirt/metadata';
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -2,13 +2,14 @@ import { lstatSync, type Stats } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { IntegrityError } from '../errors.ts';
+import { makeDirectory } from '../util/make-directory.ts';
 import { syncPath } from './atomic-file.ts';
 import { errnoCode, fileError } from './file-error.ts';
 
 export interface PrivateDirOptions {
   /** The effective user of this process. */
   readonly uid: number;
-  /** Permission bits of a directory that has to be made; the umask applies. */
+  /** Permission bits of a directory that has to be made, whatever the umask is. */
   readonly mode?: number;
 }
 
@@ -34,7 +35,7 @@ export async function ensurePrivateDir(path: string, { uid, mode = 0o750 }: Priv
 async function makeDir(dir: string, mode: number): Promise<Stats> {
   try {
     await mkdir(dirname(dir), { recursive: true });
-    await mkdir(dir, { mode });
+    makeDirectory(dir, mode);
     await syncPath(dirname(dir));
   } catch (cause) {
     if (errnoCode(cause) !== 'EEXIST') throw cause;
@@ -60,4 +61,37 @@ function assertPrivate(dir: string, stat: Stats, uid: number): void {
       hint: `look at what is in it, then run: chmod o-w '${dir}'`,
     });
   }
+}
+
+/**
+ * Makes sure that a file, if there is one, is as its owner wrote it. The state directory of a host is that of a whole group, which
+ * could put a file of its own in place of another.
+ *
+ * @throws IntegrityError for a link, a file with several names, one of another user (root is trusted) and one that others may
+ * write to; FailureError when it cannot be looked at.
+ */
+export function assertPrivateFile(path: string, uid: number): void {
+  const stat = lookAt(path);
+  if (stat === undefined) return;
+  const problem = problemOf(stat, uid);
+  if (problem === undefined) return;
+  throw new IntegrityError(`cannot trust '${path}': ${problem}`, {
+    hint: `look at what is in it, and remove it if you did not write it: rm '${path}'`,
+  });
+}
+
+function lookAt(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (cause) {
+    if (errnoCode(cause) === 'ENOTDIR') return undefined;
+    throw fileError(`cannot look at '${path}'`, cause);
+  }
+}
+
+function problemOf(stat: Stats, uid: number): string | undefined {
+  if (!stat.isFile()) return 'it is not a regular file';
+  if (stat.nlink > 1) return 'it has more than one name';
+  if (stat.uid !== uid && stat.uid !== 0) return `it belongs to another user, uid ${stat.uid}`;
+  return (stat.mode & 0o022) === 0 ? undefined : 'others may write to it';
 }

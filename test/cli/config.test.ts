@@ -165,7 +165,7 @@ describe('the configuration', () => {
       return new Map(
         stdout
           .split('\n')
-          .filter((line) => /^[a-z]/.test(line) && !line.startsWith('sources.'))
+          .filter((line) => /^[a-z]/.test(line) && !line.startsWith('sources.') && !line.startsWith('storage.'))
           .map((line) => [line.split(':')[0] ?? '', line.replace(/ +#.*/, '')]),
       );
     };

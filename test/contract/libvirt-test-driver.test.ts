@@ -186,6 +186,6 @@ describe('libvirt adapter on test:///', () => {
 describe('Connection.open', () => {
   it('says how to reach a daemon that does not answer', async () => {
     const error = await rejection(Connection.open('qemu+unix:///session?socket=/nonexistent/libvirt-sock'));
-    expect(error).to.include({ virErrorNumber: 38 }).with.property('hint').that.contains('libvirtd runs');
+    expect(error).to.include({ virErrorNumber: 38 }).with.property('hint').that.contains('systemctl start ');
   });
 });

@@ -42,7 +42,7 @@ describe('poolkeeper run by a user without rights', () => {
 
     const modes = [...(await modesBelow(join(home, 'state'))), ...(await modesBelow(join(home, 'cache')))];
     expect(new Set(modes)).to.deep.equal(new Set(['f 640', 'd 750']));
-    expect(new Set(await modesBelow(join(home, 'metadata')))).to.deep.equal(new Set(['f 664', 'd 755']));
+    expect(new Set(await modesBelow(join(home, 'metadata')))).to.deep.equal(new Set(['f 664', 'd 775']));
   });
 
   it('says what it may not do, and does nothing', async () => {

@@ -58,6 +58,9 @@ describe('the doctor', () => {
         'libvirt',
         'pool',
         'metadata',
+        'directories',
+        'files',
+        'deletion',
         'space',
         'lock',
         'journal',
@@ -172,7 +175,7 @@ describe('the doctor', () => {
     expect(status).to.equal(3);
     expect(found.slice(0, 2)).to.deep.equal([
       `pool problem: storage pool 'uvtool' is not active`,
-      'others warning: could not be looked at without it: metadata, access, space, lock, journal, leases, clock, images, overlays, view, sync',
+      'others warning: could not be looked at without it: metadata, access, directories, files, deletion, space, lock, journal, leases, clock, images, overlays, view, sync',
     ]);
     const away = await wrong('--connect', 'qemu+unix:///session?socket=/nowhere');
     expect(away.status).to.equal(3);

@@ -12,7 +12,7 @@ import { lookupPool, refreshPool } from '../../src/libvirt/storage-pool.ts';
 import { openJournal } from '../../src/state/journal.ts';
 import { ensurePoolStateDirs, poolStatePaths } from '../../src/state/paths.ts';
 import { rejection } from '../support/rejection.ts';
-import { fileDisk, openStages, type Stage } from '../support/scenario.ts';
+import { disk, fileDisk, openStages, type Stage } from '../support/scenario.ts';
 import { World } from '../support/world.ts';
 
 const POLICY = { now: Date.now(), graceMs: 0, minAgeMs: 0 };
@@ -35,7 +35,13 @@ describe('a sweep while the host changes', () => {
     stage = stages.shift() ?? expect.fail('no stage');
   });
   afterEach(async () => {
-    for (const path of [...stage.needed, ...stage.twins]) await rm(path, { force: true });
+    for (const path of [...stage.needed, ...stage.twins, join(stage.pool, `${stage.key}.qcow2`)]) {
+      await rm(path, { force: true });
+    }
+    // What leads to nothing would hold back what comes next.
+    if (stages.length > 0)
+      await stage.virsh(`undefine ${stage.domain()}`, 'pool-refresh uvtool').catch(() => undefined);
+    await world.libvirtd.virsh('pool-refresh', 'uvtool').catch(() => undefined);
   });
   after(async () => {
     await connection.close();
@@ -91,8 +97,9 @@ describe('a sweep while the host changes', () => {
     await stage.image(join(folder, 'stays.img'));
     const commands: string[] = [];
     for (const name of names) {
-      const devices = fileDisk(await stage.image(join(folder, `${name}.img`)));
+      const devices = disk(`file='${await stage.image(join(folder, `${name}.img`))}'`, { format: 'raw' });
       commands.push(`define ${await stage.xml({ name, devices })}`);
+      await stage.image(join(await world.libvirtd.poolDir(name), 'any.img'));
       commands.push(`pool-define-as ${name} dir --target ${await world.libvirtd.poolDir(name)}`, `pool-start ${name}`);
     }
     await stage.virsh(...commands);
@@ -103,7 +110,9 @@ describe('a sweep while the host changes', () => {
     const domains: number[] = [];
     do {
       const { graph } = await gatherUseGraph({ connection, ...SIGHT });
-      expect(graph.blindSpots).to.deep.equal([]);
+      // A domain that goes between two lists may as well be one that is being defined anew.
+      const others = graph.blindSpots.filter(({ what }) => !what.startsWith(`domain '${stage.key}`));
+      expect(others).to.deep.equal([]);
       domains.push(graph.roots.filter(({ label }) => label.startsWith(`domain ${stage.key}`)).length);
     } while (domains.at(-1) !== 0);
     await Promise.all([removal, files]);

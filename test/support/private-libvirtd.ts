@@ -22,10 +22,13 @@ export class PrivateLibvirtd {
   /** Its directory; everything it writes is below. */
   readonly root: string;
   readonly #environment: NodeJS.ProcessEnv;
+  readonly #inside: readonly string[];
   #daemon: ChildProcess | undefined;
 
-  constructor(root: string) {
+  /** @param inside a command that runs the daemon, for example in a namespace of its own. */
+  constructor(root: string, inside: readonly string[] = []) {
     this.root = root;
+    this.#inside = inside;
     this.#environment = {
       PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
       HOME: root,
@@ -64,7 +67,8 @@ export class PrivateLibvirtd {
   async start(): Promise<void> {
     const log = openSync(join(this.root, 'libvirtd.log'), 'a');
     const [command, args] = asDaemonUser('libvirtd', []);
-    const daemon = spawn(command, args, { env: this.#environment, cwd: this.root, stdio: ['ignore', log, log] });
+    const [first = command, ...words] = [...this.#inside, command, ...args];
+    const daemon = spawn(first, words, { env: this.#environment, cwd: this.root, stdio: ['ignore', log, log] });
     closeSync(log);
     this.#daemon = daemon;
     const failed = once(daemon, 'error').then(([error]) => Promise.reject(error));
@@ -136,10 +140,16 @@ export class PrivateLibvirtd {
   }
 }
 
-/** Starts a daemon; `stop` it in an `after` hook. */
-export async function startPrivateLibvirtd(): Promise<PrivateLibvirtd> {
+/**
+ * Starts a daemon; `stop` it in an `after` hook.
+ *
+ * @param inside makes a command that runs the daemon, given its directory: it is followed by the words of the daemon.
+ */
+export async function startPrivateLibvirtd(
+  inside: (root: string) => readonly string[] = () => [],
+): Promise<PrivateLibvirtd> {
   const root = await mkdtemp(join(tmpdir(), 'pk-'));
-  const libvirtd = new PrivateLibvirtd(root);
+  const libvirtd = new PrivateLibvirtd(root, inside(root));
   await chmod(root, 0o755);
   await libvirtd.give(root);
   for (const folder of ['run', 'config', 'config/libvirt', 'cache', 'data']) {

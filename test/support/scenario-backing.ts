@@ -50,12 +50,17 @@ const FORMS: readonly Form[] = [
   ['rbd:', (path) => `rbd:rbd/${basename(path)}:id=admin:conf=/etc/ceph/ceph.conf`],
 ];
 
+const NETWORK = /^(?:json:.*"driver":"(?:rbd|nbd)"|(?:nbd|https|gluster|iscsi|ssh|rbd)[:+])/;
+
 /** Backing strings of qcow2 images (in-use.md, section 3). */
 export const BACKING_SCENARIOS: readonly Scenario[] = FORMS.map(([what, write]) => ({
   row: '3 backing string',
   title: `keeps a base that an overlay names by ${what}`,
   build: async (stage) => {
-    await stage.overlay(join(stage.pool, `${stage.key}.qcow2`), write(await stage.keep(), stage));
+    const name = write(await stage.keep(), stage);
+    // What only a network shows and may stand on others could stand on anything.
+    const format = NETWORK.test(name) ? 'raw' : 'qcow2';
+    await stage.overlay(join(stage.pool, `${stage.key}.qcow2`), name, format);
     await stage.twin();
   },
 }));

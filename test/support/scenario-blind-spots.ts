@@ -46,8 +46,8 @@ export const BLIND_SPOTS: readonly HiddenImage[] = [
   },
   {
     title: 'a disk whose folder is missing',
-    says: ({ outside }) => `image ${outside}/mnt/top.qcow2: its folder is missing or empty`,
-    remedy: ({ outside }) => `mount the file system that holds ${outside}/mnt/top.qcow2`,
+    says: ({ outside }) => `image ${outside}/mnt/top.qcow2: nothing is there`,
+    remedy: ({ outside }) => `poolkeeper forget ${outside}/mnt/top.qcow2`,
     hide: async (stage) => {
       await stage.define({ devices: fileDisk(join(stage.outside, 'mnt/top.qcow2')) });
     },
@@ -58,8 +58,8 @@ export const BLIND_SPOTS: readonly HiddenImage[] = [
   },
   {
     title: 'a disk whose folder is empty, like a place where nothing is mounted',
-    says: ({ outside }) => `image ${outside}/mnt/top.qcow2: its folder is missing or empty`,
-    remedy: () => 'or remove the reference to it',
+    says: ({ outside }) => `image ${outside}/mnt/top.qcow2: nothing is there`,
+    remedy: () => 'mount or attach what it lies on',
     hide: async (stage) => {
       await mkdir(join(stage.outside, 'mnt'));
       await stage.define({ devices: fileDisk(join(stage.outside, 'mnt/top.qcow2')) });
@@ -70,8 +70,8 @@ export const BLIND_SPOTS: readonly HiddenImage[] = [
   },
   {
     title: 'a base that an overlay names in a folder that is missing',
-    says: ({ outside }) => `image ${outside}/mnt/base.qcow2: its folder is missing or empty`,
-    remedy: ({ outside }) => `mount the file system that holds ${outside}/mnt/base.qcow2`,
+    says: ({ outside }) => `image ${outside}/mnt/base.qcow2: nothing is there`,
+    remedy: ({ outside }) => `poolkeeper forget ${outside}/mnt/base.qcow2`,
     hide: async (stage) => {
       await stage.overlay(inPool(stage), join(stage.outside, 'mnt/base.qcow2'));
     },
@@ -79,15 +79,15 @@ export const BLIND_SPOTS: readonly HiddenImage[] = [
   },
   {
     title: 'a link into a folder that is missing',
-    says: (stage) => `link ${inPool(stage)}: it leads to ${stage.outside}/mnt/top.qcow2`,
-    remedy: () => 'or remove the link',
+    says: (stage) => `image ${stage.outside}/mnt/top.qcow2: link ${inPool(stage)} leads to nothing`,
+    remedy: () => 'mount or attach what it lies on',
     hide: (stage) => symlink(join(stage.outside, 'mnt/top.qcow2'), inPool(stage)),
     clear: (stage) => rm(inPool(stage)),
   },
   {
     title: 'a volume of a pool that nobody knows any more',
     says: () => "volume 'top.qcow2' in pool 'gone': there is no such pool",
-    remedy: () => "define the pool 'gone' again",
+    remedy: () => "let pool 'gone' show it",
     hide: async (stage) => {
       await stage.define({ devices: disk("pool='gone' volume='top.qcow2'", { type: 'volume' }) });
     },

@@ -140,27 +140,6 @@ const CHAINS: readonly Scenario[] = [
     },
   },
   {
-    row: '3 missing link',
-    title: 'goes on beside a chain whose next image was deleted',
-    build: async (stage) => {
-      await stage.overlay(join(stage.outside, 'top'), join(stage.outside, 'gone'));
-      await stage.define({ devices: fileDisk(join(stage.outside, 'top')) + fileDisk(await stage.keep(), 'vdb') });
-      await stage.twin();
-    },
-  },
-  {
-    row: '3 cycle',
-    title: 'keeps a cycle of overlays that a domain enters, and collects another',
-    build: async (stage) => {
-      for (const pathOf of [stage.keepPath.bind(stage), stage.twinPath.bind(stage)]) {
-        const [one, two] = [pathOf('one'), pathOf('two')];
-        await stage.overlay(one, two);
-        await stage.overlay(two, one);
-      }
-      await stage.define({ devices: fileDisk(stage.needed[0] ?? '') });
-    },
-  },
-  {
     row: '3 outside every pool',
     title: 'keeps the base of a chain outside every pool, of a domain that is not running',
     build: async (stage) => {

@@ -182,7 +182,7 @@ const COMMAND_LINE: readonly Leaf[] = [
   [
     '1.2 qemu:arg nbd',
     'an export in the command line',
-    (path) => commandLine('-drive', `file=nbd:localhost:1:exportname=${basename(path)}`),
+    (path) => commandLine('-drive', `format=raw,file=nbd:localhost:1:exportname=${basename(path)}`),
   ],
   [
     '1.2 qemu:env',

@@ -23,6 +23,14 @@ const NEEDED = [
   { package: 'systemd', isThere: () => hasProgram('systemd-analyze') },
   { package: 'xz-utils', isThere: () => hasProgram('xz') },
   { package: 'zstd', isThere: () => hasProgram('zstd') },
+  // What tests do to this host: file systems on loop devices, mounts, users, capabilities, a filter of system calls.
+  { package: 'e2fsprogs', isThere: () => hasProgram('mkfs.ext4') },
+  { package: 'xfsprogs', isThere: () => hasProgram('mkfs.xfs') },
+  { package: 'btrfs-progs', isThere: () => hasProgram('mkfs.btrfs') },
+  { package: 'bindfs', isThere: () => hasProgram('bindfs') },
+  { package: 'mount', isThere: () => hasProgram('losetup') && hasProgram('mount') },
+  { package: 'util-linux', isThere: () => hasProgram('setpriv') && hasProgram('unshare') },
+  { package: 'libseccomp2', isThere: () => hasLibrary('libseccomp.so.2') },
 ];
 
 installNpmPackages();

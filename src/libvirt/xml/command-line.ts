@@ -11,7 +11,7 @@ const GUEST_OPTIONS: ReadonlySet<string> = new Set(['append', 'name', 'uuid']);
 
 /** Options of QEMU whose argument is a file name, relative ones too. */
 const FILE_OPTIONS: ReadonlySet<string> = new Set(
-  'cdrom hda hdb hdc hdd fda fdb mtdblock pflash sd kernel initrd dtb bios shim mem-path'.split(' '),
+  'cdrom hda hdb hdc hdd fda fdb mtdblock pflash sd kernel initrd dtb bios shim mem-path readconfig'.split(' '),
 );
 
 /** Keys whose value is a label. */
@@ -20,7 +20,8 @@ const LABEL_KEYS: ReadonlySet<string> = new Set(['id', 'name', 'node-name', 'ser
 /** Options whose `path=` is a directory that the guest sees. */
 const SHARE_OPTIONS: ReadonlySet<string> = new Set(['fsdev', 'virtfs']);
 
-interface Item {
+/** A part of an argument between commas. */
+export interface Item {
   readonly key: string | undefined;
   readonly value: string;
 }
@@ -54,8 +55,8 @@ function mayGoOn({ key, value }: Item, index: number, items: readonly Item[]): b
   return key === undefined && value.startsWith('/') && next !== undefined && next.key === undefined;
 }
 
-/** Splits at commas; a doubled comma stands for one inside an item (QEMU, util/qemu-option.c, `get_opt_value`). */
-function splitItems(argument: string): readonly Item[] {
+/** Splits an argument at commas; a doubled comma stands for one inside an item (QEMU, util/qemu-option.c, `get_opt_value`). */
+export function splitItems(argument: string): readonly Item[] {
   const items = (argument.match(/(?:[^,]|,,)+/g) ?? []).map((item) => {
     const [, key, value = item] = /^([\w.-]+)=(.*)$/s.exec(item) ?? [];
     return { key, value: value.replaceAll(',,', ',') };

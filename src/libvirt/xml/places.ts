@@ -90,7 +90,7 @@ function readAttribute(
  * An RBD image is needed under any of its names: a snapshot is part of its image, and a namespace may stand inside the
  * name (`pool/namespace/image`, libvirt 11.6) or beside it.
  */
-function imageNames(protocol: string, source: XmlElement): readonly string[] {
+export function imageNames(protocol: string, source: XmlElement): readonly string[] {
   const name = source.getAttribute('name') ?? '';
   if (protocol !== 'rbd') return [name];
   const image = name.replace(/@[^/]*$/, '');
@@ -107,6 +107,7 @@ function previousArgument(element: XmlElement): string | undefined {
 function readValue(value: string, content: RuleContent | undefined): readonly ImageName[] {
   if (value.trim() === '' || content === 'nothing') return [];
   if (content === 'path' || content === 'dir') return [{ kind: content, value }];
+  if (content === 'fat') return [{ kind: 'dir', value, isFat: true }];
   return content === 'backing' ? readImageName(value) : sweep(value);
 }
 

@@ -1,7 +1,8 @@
 import { childElements, type Document } from './document.ts';
 import type { XmlElement } from './node.ts';
 
-const SOURCE_ELEMENTS = ['source', 'target', 'scratch'];
+/** The elements that name what a device, a block job or a backup opens. */
+export const SOURCE_ELEMENTS = ['source', 'target', 'scratch'];
 /** The attributes by which a source names a file, a device or a volume. */
 export const SOURCE_ATTRIBUTES = ['file', 'dev', 'volume'];
 
@@ -25,11 +26,16 @@ export function readRawImages({ elementsByStep }: Document): ReadonlySet<string>
 }
 
 /** Whether the driver or format beside a source says that its bytes are taken as they are. */
-export function isRaw({ parentElement }: XmlElement): boolean {
-  if (parentElement === null) return false;
+export function isRaw(source: XmlElement): boolean {
+  return statedFormat(source) === 'raw';
+}
+
+/** The format that the driver or format beside a source states; `undefined` where there is none. */
+export function statedFormat({ parentElement }: XmlElement): string | undefined {
+  if (parentElement === null) return undefined;
   for (const { localName, attributes } of childElements(parentElement)) {
     const type = attributes.getNamedItem('type')?.value;
-    if ((localName === 'driver' || localName === 'format') && type !== undefined) return type === 'raw';
+    if ((localName === 'driver' || localName === 'format') && type !== undefined) return type;
   }
-  return REMOVABLE_MEDIA.has(parentElement.getAttribute('device') ?? '');
+  return REMOVABLE_MEDIA.has(parentElement.getAttribute('device') ?? '') ? 'raw' : undefined;
 }

@@ -2,6 +2,8 @@ import type { DocumentKind, Reference } from '../../core/reference.ts';
 import { childElements, type Document, parseDocument, refusal } from './document.ts';
 import { DOCUMENT_RULES } from './document-rules.ts';
 import { readFixedChains } from './fixed-chains.ts';
+import { type ImageFormats, readImageFormats } from './image-formats.ts';
+import { argumentsOf, readConfigFiles } from './inner-arguments.ts';
 import { readInnerImages } from './inner-images.ts';
 import type { XmlElement } from './node.ts';
 import { readPlaces } from './places.ts';
@@ -33,10 +35,14 @@ export interface DocumentReading {
   readonly found: DocumentReferences;
   /** What it opens as nothing but raw bytes. */
   readonly rawImages: ReadonlySet<string>;
+  /** What it opens as images, and in which formats. */
+  readonly imageFormats: ImageFormats;
   /** What it opens as images that begin somewhere inside. */
   readonly innerImages: readonly string[];
   /** What it opens with a backing chain of its own. */
   readonly fixedChains: ReadonlySet<string>;
+  /** The files that its command line has QEMU read more arguments from. */
+  readonly configFiles?: readonly string[];
 }
 
 /**
@@ -54,11 +60,14 @@ export function readFully(xml: string): DocumentReading {
   const kind = document.root.localName;
   if (!isDocumentKind(kind)) throw refusal(`its root element <${document.root.nodeName}> is not one of libvirt's`);
   const references = readPlaces(kind, document);
+  const configFiles = readConfigFiles(argumentsOf(document));
   return {
     found: { kind, name: documentName(document), references },
     rawImages: readRawImages(document),
+    imageFormats: readImageFormats(document),
     innerImages: readInnerImages(document),
     fixedChains: readFixedChains(document),
+    ...(configFiles.length > 0 && { configFiles }),
   };
 }
 
@@ -72,6 +81,7 @@ export function readUsualVolume(xml: string): DocumentReading | undefined {
   return {
     found: { kind: 'volume', name, references },
     rawImages: new Set(),
+    imageFormats: new Map(),
     innerImages: [],
     fixedChains: new Set(),
   };

@@ -23,7 +23,7 @@ type SourceLeaf = Pick<Rule, 'content'> & { readonly type: string; readonly leaf
 const LEAVES: readonly SourceLeaf[] = [
   { type: 'file', leaf: 'source/@file', content: 'path' },
   { type: 'block', leaf: 'source/@dev', content: 'path' },
-  { type: 'dir', leaf: 'source/@dir', content: 'dir' },
+  { type: 'dir', leaf: 'source/@dir', content: 'fat' },
   { type: 'network', leaf: 'source[@protocol]/@name', content: 'network' },
   { type: 'volume', leaf: 'source[@pool]/@volume', content: 'volume' },
 ];

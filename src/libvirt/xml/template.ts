@@ -9,6 +9,7 @@ import { countMarks, heldIn, type Shape } from './shape.ts';
 export interface Template {
   readonly references: readonly { readonly reference: Reference; readonly value: Part }[];
   readonly rawImages: readonly Part[];
+  readonly imageFormats: readonly { readonly value: Part; readonly formats: readonly string[] }[];
   readonly fixedChains: readonly Part[];
 }
 
@@ -43,20 +44,23 @@ export function templateOf({ text }: Pick<Shape, 'text'>): Template | undefined 
   if (DOUBTFUL.test(text) || parsePlainTree(text) === undefined) return undefined;
   const { elements } = parseDocument(text);
   if (elements.some(isMixed) || countMarks(text) !== countRight(elements)) return undefined;
-  const { found, rawImages, fixedChains, innerImages } = readFully(text);
+  const { found, rawImages, imageFormats, fixedChains, innerImages } = readFully(text);
   const template = {
     references: found.references.map((reference) => ({ reference, value: partOf(reference.value) })),
     rawImages: Array.from(rawImages, partOf),
+    imageFormats: Array.from(imageFormats, ([value, formats]) => ({ value: partOf(value), formats })),
     fixedChains: Array.from(fixedChains, partOf),
   };
   return innerImages.length === 0 && isWhole(template) ? template : undefined;
 }
 
 /** Whether every placeholder in it is known as one. */
-function isWhole({ references, rawImages, fixedChains }: Template): boolean {
-  const parts = [...references.map(({ value }) => value), ...rawImages, ...fixedChains];
+function isWhole({ references, rawImages, imageFormats, fixedChains }: Template): boolean {
+  const images = imageFormats.map(({ value }) => value);
+  const parts = [...references.map(({ value }) => value), ...rawImages, ...images, ...fixedChains];
+  const formats = imageFormats.flatMap((image) => image.formats);
   const others = references.map(({ reference }) => JSON.stringify({ ...reference, value: '' }));
-  return ![...parts.map(({ first }) => first), ...others].some((text) => countMarks(text) > 0);
+  return ![...parts.map(({ first }) => first), ...formats, ...others].some((text) => countMarks(text) > 0);
 }
 
 /** What a document names, by what the documents of its shape name. */
@@ -69,6 +73,7 @@ export function fillTemplate(template: Template, { name, values }: Shape): Docum
       references: template.references.map(({ reference, value }) => ({ ...reference, value: filled(value) })),
     },
     rawImages: new Set(template.rawImages.map(filled)),
+    imageFormats: new Map(template.imageFormats.map(({ value, formats }) => [filled(value), formats])),
     innerImages: [],
     fixedChains: new Set(template.fixedChains.map(filled)),
   };

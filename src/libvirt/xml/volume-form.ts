@@ -7,6 +7,8 @@ export interface VolumeTexts {
   readonly allocation: string | undefined;
   readonly physical: string | undefined;
   readonly modifiedAt: string | undefined;
+  /** When owner, mode or content changed last (ctime). */
+  readonly changedAt: string | undefined;
   readonly mode: string | undefined;
   readonly owner: string | undefined;
   readonly group: string | undefined;
@@ -38,8 +40,9 @@ function optional(pattern: string): string {
 }
 
 /** What libvirt tells about the file of a volume or of its backing store, after the path; `names` are those of groups. */
-function fileForm(names: { format: string; mode: string; owner: string; group: string; mtime: string }): string {
-  const times = TIMESTAMPS.map((time) => optional(line(6, time, time === 'mtime' ? names.mtime : TIME)));
+function fileForm(names: typeof ANY_FILE): string {
+  const groups: Readonly<Record<string, string>> = { mtime: names.mtime, ctime: names.ctime };
+  const times = TIMESTAMPS.map((time) => optional(line(6, time, groups[time] ?? TIME)));
   const permissions = [
     line(6, 'mode', names.mode),
     line(6, 'owner', names.owner),
@@ -56,7 +59,14 @@ function fileForm(names: { format: string; mode: string; owner: string; group: s
   ].join('');
 }
 
-const ANY_FILE = { format: WORD, mode: String.raw`\d+`, owner: String.raw`\d+`, group: String.raw`\d+`, mtime: TIME };
+const ANY_FILE = {
+  format: WORD,
+  mode: String.raw`\d+`,
+  owner: String.raw`\d+`,
+  group: String.raw`\d+`,
+  mtime: TIME,
+  ctime: TIME,
+};
 
 const OWN_FILE = {
   format: `(?<format>${WORD})`,
@@ -64,6 +74,7 @@ const OWN_FILE = {
   owner: String.raw`(?<owner>\d+)`,
   group: String.raw`(?<group>\d+)`,
   mtime: `(?<modifiedAt>${TIME})`,
+  ctime: `(?<changedAt>${TIME})`,
 };
 
 /** The whole document, so that nothing else can stand in it. */
@@ -96,6 +107,7 @@ export function readVolumeForm(xml: string): VolumeForm | undefined {
   const groups = xml.length > MAX_LENGTH ? undefined : FORM.exec(xml)?.groups;
   if (groups === undefined) return undefined;
   const { name = '', type, path, format, capacity, allocation, physical, modifiedAt } = groups;
-  const { mode, owner, group, backingPath } = groups;
-  return { name, type, path, format, capacity, allocation, physical, modifiedAt, mode, owner, group, backingPath };
+  const { changedAt, mode, owner, group, backingPath } = groups;
+  const times = { modifiedAt, changedAt };
+  return { name, type, path, format, capacity, allocation, physical, ...times, mode, owner, group, backingPath };
 }

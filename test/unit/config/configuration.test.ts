@@ -7,7 +7,7 @@ const SEE_EXAMPLE = 'see poolkeeper.yaml(5) for an example';
 const USE_DEFAULT = 'leave the line out to use the default';
 const DURATION = 'write seconds, or a number with s, m, h, d or w, such as 2h or 1h30m';
 const TOP =
-  'known here: retention, connect, pool, state-dir, cache-dir, metadata-dir, jobs, reserve, retries, stall-timeout, sources, peers';
+  'known here: retention, connect, pool, state-dir, cache-dir, metadata-dir, jobs, reserve, retries, stall-timeout, sources, storage, peers';
 const ADDRESS = 'url: https://images.test/';
 
 function read(text: string): ReturnType<typeof readConfiguration> {
@@ -53,6 +53,12 @@ const MISTAKES: readonly (readonly [what: string, text: string, ...mistakes: str
   ['a key in the wrong map', 'grace: 1h\n', `1:1 unknown key 'grace'; ${TOP}`],
   ['a key without value', 'pool:\njobs: 2\n', `1:1 'pool' has no value; ${USE_DEFAULT}`],
   ['an empty value', 'pool: ""\n', `1:7 'pool' must be a single value; ${SEE_EXAMPLE}`],
+  [
+    'a word for shared that is none',
+    'storage: {a: {shared: never}}\n',
+    "1:23 'shared' cannot be never, only yes or no",
+  ],
+  ['a mistyped key of a pool', 'storage: {a: {share: no}}\n', "1:15 unknown key 'share'; did you mean 'shared'?"],
   ['a list in place of a value', 'pool: [a]\n', `1:7 'pool' must be a single value; ${SEE_EXAMPLE}`],
   [
     'a value in place of a map',
@@ -199,6 +205,9 @@ describe('readConfiguration', () => {
       '    gone: drop-when-unused',
       '    max-document-age: 60d',
       '  other: {url: /srv/other}',
+      'storage:',
+      '  images: {shared: no}',
+      '  nfs: {shared: yes}',
       '',
     ].join('\n');
     const at = (line: number, column: number, value: unknown): unknown => ({ value, line, column });
@@ -215,8 +224,11 @@ describe('readConfiguration', () => {
     };
     const { configuration, mistakes } = read(text);
     expect(mistakes).to.deep.equal([]);
-    expect({ ...configuration, settings: Object.fromEntries(configuration.settings) }).to.deep.equal({
+    const { settings, sharing } = configuration;
+    const plain = { settings: Object.fromEntries(settings), sharing: Object.fromEntries(sharing) };
+    expect({ ...configuration, ...plain }).to.deep.equal({
       file: '/etc/c.yaml',
+      sharing: { images: at(22, 20, 'no'), nfs: at(23, 17, 'yes') },
       settings: {
         connect: at(1, 10, 'qemu:///system'),
         pool: at(2, 7, 'images'),

@@ -68,6 +68,25 @@ describe('planSweep', () => {
     ]);
   });
 
+  it('asks the kernel who has images open only when something would be deleted [C2]', () => {
+    const nodes = [volume('base'), volume('top', ['base'])];
+    const candidates = nodes.map((node) => candidate(node));
+    let asked = 0;
+    const holders = (): readonly GraphRoot[] => {
+      asked += 1;
+      return [{ ...domain('process 7', 'top'), kind: 'holder' }];
+    };
+    const actions = (roots: readonly GraphRoot[], policy = AT_ONCE) =>
+      planSweep(candidates, { nodes, roots, blindSpots: [], holders }, policy).map(({ action }) => action);
+    expect(actions([domain('web1', 'top')])).to.deep.equal(['keep', 'keep']);
+    expect(actions([], { ...AT_ONCE, graceMs: 200 * HOUR })).to.deep.equal(['keep', 'keep']);
+    expect(asked).to.equal(0);
+    expect(actions([])).to.deep.equal(['keep', 'keep']);
+    expect(asked).to.equal(1);
+    const nobody = planSweep(candidates, { nodes, roots: [], blindSpots: [], holders: () => [] }, AT_ONCE);
+    expect(nobody.map(({ action }) => action)).to.deep.equal(['delete', 'delete']);
+  });
+
   it('keeps what a volume outside the candidates stands on, and says why that one stays', () => {
     const [base, foreign] = [volume('base'), volume('foreign', ['base'])];
     const situation = { nodes: [base, foreign], candidates: [candidate(base)] };

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { createResolver, mark } from '../../../src/core/use-graph.ts';
 import type { PoolListing } from '../../../src/gather/inventory.ts';
 import { drawGraph } from '../../../src/gather/use-graph.ts';
+import { qcow2Head } from '../image-format/qcow2-image.ts';
 import type { Volume } from '../../../src/libvirt/volume.ts';
 
 const POOL = '/srv/images';
@@ -42,7 +43,7 @@ function draw(devices: string) {
   return drawGraph(inventory, {
     isLocal: false,
     qemuImg: () => Promise.reject(new Error('not on this host')),
-    readVolume: () => Promise.resolve(new Uint8Array()),
+    readVolume: (_, offset, length) => Promise.resolve(qcow2Head().subarray(Number(offset), Number(offset) + length)),
   });
 }
 

@@ -90,7 +90,8 @@ function sightOf(plans: readonly ImagePlan[], disks: readonly number[]): PoolSig
     undecodable: [],
   };
   const view: PoolView = { pool: POOL, managed, records, ...nothing };
-  return { view, gathered: { graph, volumes, pools: [POOL] }, elsewhere: new Map() };
+  const gathered = { graph, unread: [], volumes, pools: [POOL], places: { isLocal: true, pools: new Map() } };
+  return { view, gathered, elsewhere: new Map() };
 }
 
 function recordOf({ status, role }: ImagePlan, index: number): ImageRecord {

@@ -18,7 +18,7 @@ import { qcow2Head } from './qcow2-image.ts';
 describe('inspectImage', () => {
   it('takes everything without a known magic as raw, which needs nothing', async () => {
     for (const bytes of ['', 'QFI', '#!/bin/sh\nversion=1x\n'.slice(0, 10), Buffer.alloc(1000)]) {
-      expect(await inspectBytes(bytes)).to.deep.equal(found('raw'));
+      expect(await inspectBytes(bytes)).to.deep.equal(found('raw', bytes.length === 0 ? { isEmpty: true } : {}));
     }
   });
 
@@ -29,7 +29,11 @@ describe('inspectImage', () => {
       path('/pool/data.raw', 'qcow2 data file name at offset 120'),
       text('data.raw', 'qcow2 data file name at offset 120'),
     ];
-    expect(await inspectBytes(head)).to.deep.equal(found('qcow2', { references }));
+    const statedFormats = new Map([
+      ['/pool/data.raw', 'raw'],
+      ['data.raw', 'raw'],
+    ]);
+    expect(await inspectBytes(head)).to.deep.equal(found('qcow2', { references, statedFormats }));
   });
 
   it('finds a backing file that is named beyond the first 64 KiB', async () => {

@@ -34,6 +34,19 @@ async function overview(dir: string): Promise<object> {
 describe('writeMetadataFile', () => {
   const at = temporaryDir();
 
+  it('makes the directory so that everybody gets through to the images beside it, whatever the umask is', async () => {
+    const before = process.umask(0o077);
+    try {
+      await writeMetadataFile(at('uvtool', 'libvirt', 'metadata'), NOBLE, TAGS);
+    } finally {
+      process.umask(before);
+    }
+    const modes = [at('uvtool'), at('uvtool', 'libvirt'), at('uvtool', 'libvirt', 'metadata')].map(
+      async (dir) => (await stat(dir)).mode & 0o7777,
+    );
+    expect(await Promise.all(modes)).to.deep.equal([0o755, 0o755, 0o775]);
+  });
+
   it('makes the directory and writes what uvtool would, readable and in the group of the directory', async () => {
     await mkdir(at('metadata'));
     // The first group that is not the default one; an ordinary user may have only one.
@@ -70,7 +83,7 @@ describe('writeMetadataFile', () => {
     await writeFile(at('metadata'), '');
     const error = await rejection(writeMetadataFile(at('metadata'), NOBLE, TAGS));
     expect(error).to.be.instanceOf(FailureError);
-    expect(error.message).to.equal(`cannot write '${at('metadata', NAME)}': EEXIST`);
+    expect(error.message).to.equal(`cannot write '${at('metadata', NAME)}': a part of it is not a directory`);
   });
 
   it("writes the bytes of Python's json.dumps for any text", async () => {

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, readdir, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { FailureError } from '../../../src/errors.ts';
@@ -29,6 +29,21 @@ describe('setAside', () => {
     expect(await readlink(await setAside(at('link'), at('elsewhere')))).to.equal('/etc/hostname');
   });
 
+  it('leaves alone what is too large to be one of its own files, to the byte [F8]', async () => {
+    await writeFile(at('large'), Buffer.alloc(65_537));
+    const error = await rejection(setAside(at('large')));
+    expect(error).to.be.instanceOf(FailureError);
+    expect(error.message).to.equal(`cannot set '${at('large')}' aside: it has 65537 bytes, and may be an image`);
+    expect(await readdir(at())).to.deep.equal(['large']);
+    await writeFile(at('small'), Buffer.alloc(65_536));
+    expect(await setAside(at('small'))).to.match(/small$/);
+  });
+
+  it('leaves a folder alone [F8]', async () => {
+    await mkdir(at('folder'));
+    expect(await rejection(setAside(at('folder')))).to.be.instanceOf(FailureError);
+  });
+
   it('says so when there is nothing to move', async () => {
     const error = await rejection(setAside(at('none')));
     expect(error).to.be.instanceOf(FailureError);
@@ -51,12 +66,21 @@ describe('setAside', () => {
       expect(await readdir(at())).to.deep.equal([]);
     });
 
-    it('leaves a symbolic link where it is, rather than copy what it points to', async () => {
-      await symlink('/etc/hostname', at('link'));
-      const error = await rejection(setAside(at('link'), join(other, 'aside')));
-      expect(error).to.be.instanceOf(FailureError);
-      expect(error.hint).to.equal('move it away by hand');
-      expect(await readdir(at())).to.deep.equal(['link']);
+    it('moves a symbolic link itself, and nothing that it leads to', async () => {
+      await writeFile(at('target'), 'content');
+      await symlink(at('target'), at('link'));
+      await symlink('/nowhere', at('dangling'));
+      expect(await readlink(await setAside(at('link'), join(other, 'aside')))).to.equal(at('target'));
+      expect(await readlink(await setAside(at('dangling'), join(other, 'aside')))).to.equal('/nowhere');
+      expect(await readdir(at())).to.deep.equal(['target']);
+      expect(await readFile(at('target'), 'utf8')).to.equal('content');
+    });
+
+    it('leaves anything else where it is', async () => {
+      await mkdir(at('folder'));
+      const error = await rejection(setAside(at('folder'), join(other, 'aside')));
+      expect(error).to.be.instanceOf(FailureError).with.property('hint').that.contains('by hand');
+      expect(await readdir(at())).to.deep.equal(['folder']);
     });
   });
 });

@@ -30,6 +30,10 @@ function dir(value: string, evidence: string): Reference {
   return { kind: 'dir', value, evidence };
 }
 
+function fat(value: string, evidence: string): Reference {
+  return { kind: 'dir', value, isFat: true, evidence };
+}
+
 function network(protocol: string, value: string, evidence: string): Reference {
   return { kind: 'network', value, protocol, evidence };
 }
@@ -42,7 +46,7 @@ function volume(pool: string, value: string, evidence: string): Reference {
 const SOURCES: readonly Row[] = [
   ["@ type='file'", "<source file='a.img'/>", path('a.img', '/source/@file')],
   ["@ type='block'", "<source dev='vg/lv'/>", path('vg/lv', '/source/@dev')],
-  ["@ type='dir'", "<source dir='fat'/>", dir('fat', '/source/@dir')],
+  ["@ type='dir'", "<source dir='fat'/>", fat('fat', '/source/@dir')],
   ["@ type='network'", "<source protocol='rbd' name='p/i'/>", network('rbd', 'p/i', '/source/@name')],
   ["@ type='network'", "<source protocol='rbd' name='p/i@s'/>", network('rbd', 'p/i', '/source/@name')],
   ["@ type='network'", "<source protocol='gluster' name='v/a@b'/>", network('gluster', 'v/a@b', '/source/@name')],

@@ -85,6 +85,7 @@ describe('readVolumeForm', () => {
       allocation: '4096',
       physical: '196624',
       modifiedAt: '1795654008.149659154',
+      changedAt: '1795654008',
       mode: '0644',
       owner: '64055',
       group: '108',

@@ -1,0 +1,168 @@
+import { absenceKey } from '../core/absent-name.ts';
+import { baseNameToken } from '../core/reference-tokens.ts';
+import type { AbsentName, BlindSpot } from '../core/reference.ts';
+import type { Absence, Edge, GraphNode, GraphRoot, Token } from '../core/use-graph.ts';
+import { absenceSpot, isUnlike, judgeAbsence } from '../usage/absence.ts';
+import { type Draft, type DraftNode, pathOf } from './draft.ts';
+import type { HeaderReading } from './image-edges.ts';
+
+/** A root while the graph is being gathered. */
+export interface DraftRoot extends GraphRoot {
+  readonly edges: Edge[];
+}
+
+/** What was read of images: what their headers name, and what their first bytes show. */
+export interface Explored {
+  readonly headers: Map<DraftNode, readonly Edge[]>;
+  readonly contents: Map<DraftNode, Pick<HeaderReading, 'format' | 'isEmpty'>>;
+}
+
+/**
+ * Notes as absent what is there and is no image, although it is said to be one in a format that shows: an empty file, a stray
+ * file in a place where nothing is mounted, a device to which nothing is attached.
+ */
+export function missUnlikeImages(
+  edges: readonly Edge[],
+  { contents }: Explored,
+  { draft }: { readonly draft: Draft },
+): void {
+  const plain = new Map<Token, { readonly isEmpty: boolean }>();
+  for (const [node, { format, isEmpty }] of contents) {
+    if (format === 'raw') for (const token of node.tokens.filter(isExact)) plain.set(token, { isEmpty });
+  }
+  for (const edge of edges) {
+    for (const token of edge.formats === undefined ? [] : edge.tokens.filter(isExact)) {
+      const found = plain.get(token);
+      const name = found && isUnlike(edge, { hasMagic: false, ...found }) ? nameOf(edge) : undefined;
+      if (name === undefined) continue;
+      const [format] = edge.formats ?? [];
+      draft.missName(name, edge, `what is there is ${found?.isEmpty === true ? 'empty' : 'raw'}, and not ${format}`);
+      break;
+    }
+  }
+}
+
+function nameOf({ reference }: Edge): AbsentName | undefined {
+  switch (reference.kind) {
+    case 'path':
+      return { kind: 'path', path: pathOf(reference) ?? reference.value };
+    case 'volume':
+      return { kind: 'volume', pool: reference.pool, volume: reference.value };
+    case 'network':
+      return { kind: 'network', protocol: reference.protocol, name: reference.value };
+    case 'dir':
+    case 'text':
+      return undefined;
+  }
+}
+
+/** Whether a token stands for one file or volume and no other. */
+function isExact(token: Token): boolean {
+  return /^(?:path|inode|device|volume|network):/.test(token);
+}
+
+/**
+ * Images whose chain leads back to itself: no image is its own base, so what they stood on before stands nowhere any more. Only
+ * formats whose headers name nothing but a base and a data file are looked at; a VMDK names its own extents.
+ */
+export function circularChains({ headers, contents }: Explored): readonly BlindSpot[] {
+  const isChained = (node: DraftNode): boolean => /^(?:qcow2?|qed)$/.test(contents.get(node)?.format ?? '');
+  const chained = new Map([...headers].filter(([node, edges]) => edges.length > 0 && isChained(node)));
+  const byToken = new Map<Token, DraftNode[]>();
+  for (const node of chained.keys()) {
+    for (const token of node.tokens.filter(isExact)) byToken.set(token, [...(byToken.get(token) ?? []), node]);
+  }
+  const bases = new Map<DraftNode, ReadonlySet<DraftNode>>();
+  for (const [node, edges] of chained) {
+    const tokens = edges.flatMap((edge) => (edge.reference.kind === 'path' ? edge.tokens.filter(isExact) : []));
+    bases.set(node, new Set(tokens.flatMap((token) => byToken.get(token) ?? [])));
+  }
+  // Whose bases all end somewhere ends somewhere as well; what is left at last goes round.
+  const left = new Set(chained.keys());
+  for (let before = -1; before !== left.size;) {
+    before = left.size;
+    for (const node of left) {
+      if (![...(bases.get(node) ?? [])].some((base) => left.has(base))) left.delete(node);
+    }
+  }
+  return [...left].map((node) => ({
+    what: node.label,
+    cause: 'its chain of bases leads back to itself, so nobody can tell what it stood on before',
+    remedy: `restore it, give it its base with 'qemu-img rebase -u', or delete it`,
+    concerns: 'everything',
+    holder: node.id,
+  }));
+}
+
+/**
+ * Judges every name that leads to nothing. The unanswered ones become blind spots; what is opened as raw bytes needs whatever
+ * volume goes by the same name.
+ *
+ * @param forgotten the names that an administrator has answered for, as keys.
+ */
+export function judgeAbsences(
+  draft: Draft,
+  domains: readonly DraftRoot[],
+  { explored, forgotten }: { readonly explored: Explored; readonly forgotten: ReadonlySet<string> },
+): readonly Absence[] {
+  const { absences, nodes } = draft;
+  if (absences.length === 0) return [];
+  const owners = ownersOf(absences, [...domains, ...nodes]);
+  const isFound = foundElsewhere(absences, explored);
+  return absences.flatMap((absence): readonly Absence[] => {
+    const { name } = absence;
+    const edges = absence.edges.filter((edge) => !isFound(edge, owners.get(edge)));
+    if (edges.length === 0) return [];
+    const answer = forgotten.has(absenceKey(name)) ? ({ by: 'forgotten' } as const) : undefined;
+    const verdict = judgeAbsence({ name, edges, answer });
+    const judged = { ...absence, edges, verdict };
+    const naming = new Set(edges.map((edge) => owners.get(edge)));
+    const [only] = naming;
+    const holder = naming.size === 1 && only !== undefined && 'id' in only ? only.id : undefined;
+    if (verdict === 'unanswered') draft.miss(absenceSpot(judged, holder));
+    if (verdict === 'bytes') for (const edge of edges) owners.get(edge)?.edges.push(alike(edge, name));
+    return [judged];
+  });
+}
+
+/**
+ * A relative name leads to another place from each path of an image that has several. It is found where one of them finds something
+ * there: that is how the image is used.
+ */
+function foundElsewhere(
+  absences: readonly Pick<Absence, 'edges'>[],
+  { headers }: Explored,
+): (edge: Edge, owner: DraftRoot | DraftNode | undefined) => boolean {
+  const absent = new Set(absences.flatMap(({ edges }) => edges));
+  const byInode = new Map<Token, DraftNode[]>();
+  for (const node of headers.keys()) {
+    for (const token of node.tokens.filter((each) => each.startsWith('inode:')))
+      byInode.set(token, [...(byInode.get(token) ?? []), node]);
+  }
+  return (edge, owner) => {
+    if (owner === undefined || !('content' in owner)) return false;
+    const at = headers.get(owner)?.indexOf(edge) ?? -1;
+    const names = owner.tokens.flatMap((token) => byInode.get(token) ?? []).filter((node) => node !== owner);
+    return names.some((node) => {
+      const other = headers.get(node)?.[at];
+      return at >= 0 && other !== undefined && other.reference.value !== edge.reference.value && !absent.has(other);
+    });
+  };
+}
+
+/** Who names what is absent. */
+function ownersOf(
+  absences: readonly Pick<Absence, 'edges'>[],
+  all: readonly (DraftRoot | DraftNode)[],
+): ReadonlyMap<Edge, DraftRoot | (DraftNode & GraphNode)> {
+  const wanted = new Set(absences.flatMap(({ edges }) => edges));
+  const owners = new Map<Edge, DraftRoot | DraftNode>();
+  for (const owner of all) for (const edge of owner.edges) if (wanted.has(edge)) owners.set(edge, owner);
+  return owners;
+}
+
+/** The reference once more, to every volume that has the last component of the name for its own. */
+function alike({ reference, document, formats = [] }: Edge, name: AbsentName): Edge {
+  const last = name.kind === 'path' ? name.path : name.kind === 'volume' ? name.volume : name.name;
+  return { reference, document, formats, tokens: [baseNameToken(last)] };
+}

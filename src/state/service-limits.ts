@@ -1,0 +1,80 @@
+import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/** What Linux says of this process, as far as it explains a refusal. */
+export interface ServiceFacts {
+  /** `/proc/self/cgroup`: names the unit of systemd that the process belongs to. */
+  readonly cgroup: string;
+  /** `/proc/self/mountinfo`. */
+  readonly mountinfo: string;
+  /** `/proc/self/status`. */
+  readonly status: string;
+}
+
+/** The capability that lets root write where modes forbid it (capability.h). */
+const CAP_DAC_OVERRIDE = 1n;
+
+/** What each setting of a unit makes read-only (systemd.exec(5)). */
+const READ_ONLY = [
+  [/^\/(?:home|root|run\/user)(?:\/|$)/, 'ProtectHome=read-only', 'ProtectHome=no'],
+  [/^\/(?:usr|boot|efi|etc)(?:\/|$)/, 'ProtectSystem=full', 'ProtectSystem=no'],
+  [/^\//, 'ProtectSystem=strict', 'ProtectSystem=full'],
+] as const;
+
+/**
+ * What the user can do about a file operation that failed with EROFS, EACCES or EPERM because the process is a service with less
+ * than root's rights: names the setting of the unit. `undefined` when no unit is the reason.
+ */
+export function serviceHint(code: string, path: string, facts: ServiceFacts = readFacts()): string | undefined {
+  const unit = /\/([^/\n]+\.service)(?:\/[^\n]*)?$/m.exec(facts.cgroup)?.[1];
+  if (unit === undefined) return undefined;
+  if (code === 'EROFS') {
+    if (!isReadOnlyHereAlone(path, facts.mountinfo)) return undefined;
+    const found = READ_ONLY.find(([pattern]) => pattern.test(path));
+    if (found === undefined) return undefined;
+    const [, setting, other] = found;
+    return `${setting} of ${unit} forbids it: name another place, or set ${other} below [Service] with 'systemctl edit ${unit}'`;
+  }
+  const capabilities = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(facts.status)?.[1] ?? '0'}`);
+  const isRoot = /^Uid:\s+\d+\s+0\s/m.test(facts.status);
+  if (!isRoot || (capabilities >> CAP_DAC_OVERRIDE) % 2n === 1n) return undefined;
+  const dir = quoted(dirname(path));
+  return code === 'EACCES'
+    ? `CapabilityBoundingSet= of ${unit} leaves root only the rights that modes give; run as root: chgrp root ${dir} && chmod g+rwx ${dir}`
+    : `CapabilityBoundingSet= or SystemCallFilter= of ${unit} forbids it: do this once in a shell of root`;
+}
+
+/** Whether only the mount that this process sees is read-only, and not the file system on it. */
+function isReadOnlyHereAlone(path: string, mountinfo: string): boolean {
+  let longest = -1;
+  let isAlone = false;
+  for (const line of mountinfo.split('\n')) {
+    const [mount = '', source = ''] = line.split(' - ');
+    const [, , , , point = '', options = ''] = mount.split(' ');
+    const place = point.replaceAll(/\\([0-7]{3})/g, (_escape, octal: string) =>
+      String.fromCodePoint(Number.parseInt(octal, 8)),
+    );
+    const isAbove = place !== '' && (path === place || path.startsWith(place === '/' ? place : `${place}/`));
+    // Of two mounts on one place, the later one covers the other.
+    if (!isAbove || place.length < longest) continue;
+    longest = place.length;
+    isAlone = options.split(',').includes('ro') && !(source.split(' ')[2] ?? '').split(',').includes('ro');
+  }
+  return isAlone;
+}
+
+function readFacts(): ServiceFacts {
+  const read = (name: string): string => {
+    try {
+      return readFileSync(`/proc/self/${name}`, 'utf8');
+    } catch {
+      return '';
+    }
+  };
+  return { cgroup: read('cgroup'), mountinfo: read('mountinfo'), status: read('status') };
+}
+
+/** As a shell takes it. */
+function quoted(path: string): string {
+  return `'${path.replaceAll("'", String.raw`'\''`)}'`;
+}
