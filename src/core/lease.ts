@@ -1,4 +1,4 @@
-import { type ClockReading, livedBetween } from '../util/lived-time.ts';
+import { type ClockReading, livedBetween } from './lived-time.ts';
 
 /** The promise that a volume stays while a command works with it. */
 export interface Lease {

@@ -1,11 +1,10 @@
 import { readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { kill } from 'node:process';
 import type { HostMoment } from '../core/lease.ts';
 import { IntegrityError } from '../errors.ts';
-import { bootTimeMs } from '../util/kernel.ts';
-import { errnoCode, fileError } from './file-error.ts';
+import { bootTimeMs, hasProcess } from '../util/kernel.ts';
+import { fileError } from './file-error.ts';
 
 /**
  * What time it is on this host, by its clock and since its boot. Containers may show an uptime of their own in `/proc`, so the
@@ -42,12 +41,7 @@ export async function processState({
   pidNamespace,
 }: NotedProcess): Promise<'there' | 'gone' | 'unknown'> {
   if (pid < 1 || pidNamespace === undefined || pidNamespace !== readPidNamespace()) return 'unknown';
-  try {
-    kill(pid, 0);
-  } catch (cause) {
-    if (errnoCode(cause) === 'ESRCH') return 'gone';
-    if (errnoCode(cause) !== 'EPERM') throw cause;
-  }
+  if (!hasProcess(pid)) return 'gone';
   const start = await readProcessStart(pid);
   if (start === undefined) return 'unknown';
   return start === processStart ? 'there' : 'gone';

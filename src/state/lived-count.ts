@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Clock } from '../core/ports.ts';
 import { IntegrityError, NoSpaceError } from '../errors.ts';
-import { countLived, type LivedCount, livedSince } from '../util/lived-time.ts';
+import { countLived, type LivedCount, livedSince } from '../core/lived-time.ts';
 import { readFileBounded, writeFileAtomic } from './atomic-file.ts';
 import { readHostMoment } from './host-moment.ts';
 import {

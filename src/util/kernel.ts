@@ -34,6 +34,7 @@ const CLOCK_BOOTTIME = 7;
 interface Calls {
   fcntl(this: void, fd: number, command: number, type: 'int', argument: number): number;
   renameat2(this: void, fromDir: number, from: Buffer, toDir: number, to: Buffer, flags: number): number;
+  kill(this: void, pid: number, signal: number): number;
   setfsuid(this: void, uid: number): number;
   setfsgid(this: void, gid: number): number;
   clockGettime(this: void, clock: number, time: BigInt64Array): number;
@@ -51,6 +52,7 @@ function calls(): Calls {
     renameat2: libc.func(
       'int renameat2(int fromDir, const uint8_t *from, int toDir, const uint8_t *to, unsigned int flags)',
     ) as Calls['renameat2'],
+    kill: libc.func('int kill(int pid, int signal)') as Calls['kill'],
     setfsuid: libc.func('int setfsuid(unsigned int uid)') as Calls['setfsuid'],
     setfsgid: libc.func('int setfsgid(unsigned int gid)') as Calls['setfsgid'],
     clockGettime: libc.func('int clock_gettime(int clock, _Out_ int64_t *time)') as Calls['clockGettime'],
@@ -138,6 +140,12 @@ export function asFileUser<T>({ uid, gid }: { readonly uid: number; readonly gid
     setfsuid(uidBefore);
     setfsgid(gidBefore);
   }
+}
+
+/** Whether there is a process of that number, whoever may signal it. Source: kill(2), signal 0. */
+export function hasProcess(pid: number): boolean {
+  const { kill, errno } = calls();
+  return kill(pid, 0) === 0 || errno() !== constants.errno.ESRCH;
 }
 
 /** Milliseconds since this host booted, sleep included. */

@@ -217,9 +217,6 @@ describe('a lease', () => {
     await holdOld({ bootId: 'another' });
     expect((await world.sync()).status).to.equal(0);
     expect(await world.volumes()).to.deep.equal([old, fresh].sort());
-    await holdOld({ bootId: 'another', pid: process.pid, createdAtUptime: 10 ** 12, pidNamespace: 'pid:[1]' });
-    expect((await world.sync()).status).to.equal(0);
-    expect(await world.volumes()).to.deep.equal([old, fresh].sort());
   });
 
   it('keeps everything when it is damaged and does not tell its volume, and says what to do', async () => {

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { livedCountPath } from '../../src/state/lived-count.ts';
 import { readHostMoment } from '../../src/state/host-moment.ts';
-import type { LivedCount } from '../../src/util/lived-time.ts';
+import type { LivedCount } from '../../src/core/lived-time.ts';
 
 /** Lets a host have lived, and been counted on, since a time. */
 export async function liveSince(stateDir: string, since: number, now = Date.now()): Promise<void> {

@@ -6,7 +6,7 @@ import {
   livedBetween,
   type LivedCount,
   livedSince,
-} from '../../../src/util/lived-time.ts';
+} from '../../../src/core/lived-time.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
