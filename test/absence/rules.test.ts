@@ -206,7 +206,14 @@ describe('the rules of what may be garbage', () => {
   async function collectAt(now: () => number, sinceBoot: () => number): Promise<void> {
     const { context, options } = inProcess(world, now, sinceBoot);
     const policy = { keepVersions: 1, grace: '2h', minAge: '0', unusedFor: undefined, maxSize: undefined } as const;
-    const rest = { gone: 'keep', dryRun: false, yes: true, out: undefined, metricsFile: undefined } as const;
+    const rest = {
+      gone: 'keep',
+      dryRun: false,
+      yes: true,
+      out: undefined,
+      metricsFile: undefined,
+      emptyTrash: false,
+    } as const;
     const all = { ...options, ...policy, ...rest, allowMassRemoval: true, _: [], $0: '' };
     await gcCommand(context).handler(all);
   }
