@@ -74,8 +74,8 @@ describe('night after night, with every default', () => {
 
   const HIDDEN: readonly {
     readonly title: string;
-    hide(): Promise<void>;
-    show(): Promise<void>;
+    hide(this: void): Promise<void>;
+    show(this: void): Promise<void>;
   }[] = [
     {
       title: 'is not mounted, and its pool is stopped',
@@ -220,7 +220,7 @@ describe('night after night, with every default', () => {
   /** The volumes of images that a person brought, by what their records or names say. */
   async function ownVolumes(): Promise<readonly string[]> {
     const names = await readdir(world.poolPath);
-    const isOwn = (name: string): boolean => /^x-uvt-b64-bG9jYWw6/.test(name);
+    const isOwn = (name: string): boolean => name.startsWith('x-uvt-b64-bG9jYWw6');
     return names.filter(isOwn).sort();
   }
 
