@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { jsonLines } from '../support/json-lines.ts';
 import { HostTricks } from '../support/host-tricks.ts';
+import { recordStage } from '../support/managed-images.ts';
 import { disk, fateOf, fileDisk, openStages, type Stage } from '../support/scenario.ts';
 import { type Run, World } from '../support/world.ts';
 
@@ -241,6 +242,7 @@ describe('forget', () => {
   });
 
   async function sync(...args: readonly string[]): Promise<Run> {
+    await recordStage(world, stage);
     return world.sync('arch=amd64', '--allow-mass-removal', ...args);
   }
 

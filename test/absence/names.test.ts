@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { HostTricks } from '../support/host-tricks.ts';
+import { recordStage } from '../support/managed-images.ts';
 import { disk, fateOf, fileDisk, openStages, type Stage } from '../support/scenario.ts';
 import { type Run, World } from '../support/world.ts';
 import { guestHeader, HIDDEN } from './hidden.ts';
@@ -157,6 +158,7 @@ describe('a name that leads to nothing', () => {
   });
 
   async function sync(): Promise<Run> {
+    await recordStage(world, stage);
     return world.sync('arch=amd64', '--allow-mass-removal');
   }
 
