@@ -46,7 +46,7 @@ describe('a pool that is a file system of its own', () => {
       expect((await world.poolkeeper(...words, '--pool', 'plain')).stdout, words.join(' ')).not.to.include(
         '.poolkeeper-trash',
       );
-    expect((await world.poolkeeper('doctor', '--pool', 'plain')).stdout).not.to.include('.poolkeeper-trash');
+    expect((await world.poolkeeper('doctor', '-q', '--pool', 'plain')).stdout).not.to.include('.poolkeeper-trash');
     expect((await world.poolkeeper('undo', '--pool', 'plain')).status).to.equal(0);
     expect(existsSync(join(world.poolPath, name))).to.equal(true);
   });

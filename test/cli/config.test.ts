@@ -102,6 +102,8 @@ describe('the configuration', () => {
       'retention.unused-for:  # default',
       'retention.max-size:  # default',
       'retention.gone: keep  # default',
+      'retention.trash-for: 7d  # default',
+      'retention.trash-min-free: 10  # default',
       'sources.ubuntu.url: https://images.test/releases/  # FILE:6',
       'sources.ubuntu.keyring: ubuntu  # FILE:7',
       'sources.ubuntu.filters: [release~^(jammy|noble)$, arch=amd64]  # FILE:8',

@@ -16,6 +16,7 @@ const paths = {
   leases: `${root}/leases`,
   tasks: `${root}/tasks`,
   sources: `${root}/sources`,
+  trash: `${root}/trash`,
 };
 const stateDir = '/var/lib/poolkeeper';
 
