@@ -77,7 +77,8 @@ describe('the purge of the Debian package', () => {
     await pool('empty', []);
     for (const dir of ['cache/poolkeeper', 'lib/poolkeeper/runs', 'lib/uvtool/libvirt/metadata'])
       await mkdir(join(root, 'var', dir), { recursive: true });
-    await writeFile(join(root, 'var/lib/poolkeeper/keyring.asc'), '');
+    for (const name of ['keyring.asc', 'lived.json', 'forgotten'])
+      await writeFile(join(root, 'var/lib/poolkeeper', name), '');
     expect(await purge()).to.equal('');
     expect(await readdir(join(root, 'var/lib'))).to.deep.equal([]);
     expect(await readdir(join(root, 'var/cache'))).to.deep.equal([]);
