@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { settleForgotten } from '../app/forget.ts';
 import { weeklyWord } from '../app/weekly-word.ts';
 import { identityText } from '../core/identity.ts';
-import { isLoss, massRemoval } from '../core/mass-removal.ts';
+import { type HeldImage, isLoss, massRemoval } from '../core/mass-removal.ts';
 import { type CollectionPolicy, type RetentionVerdict, selectCandidates } from '../core/retention.ts';
 import type { SweepOutcome, Verdict } from '../core/sweep-plan.ts';
 import { planRescues, type Rescue } from '../core/undo-plan.ts';
@@ -111,7 +111,8 @@ export async function collect(
     (await recordVerdicts({ view, verdicts: others }, environment)) ??
     (await recordUses(usedNames(retention), judgement, environment));
   if (unrecorded !== undefined) reporter.warning(unrecorded.message, unrecorded.hint);
-  const guard = allowMassRemoval ? undefined : tooMany(judgement, names);
+  const mistake = allowMassRemoval ? undefined : tooMany(judgement, names);
+  const guard = massError('nothing was deleted', mistake);
   if (guard !== undefined) return { outcomes: [], refusal: guard, retired: [] };
   const withdrawn = await withdrawAll(retired, view, session);
   const written = await readRecords(session.paths.records);
@@ -187,13 +188,19 @@ function usedNames(retention: readonly RetentionVerdict[]): readonly string[] {
   return retention.flatMap(({ image }) => (image.isInUse ? [image.volumeName] : []));
 }
 
-/** Why not all that is garbage would be deleted by a collection, or none of it, as the real run would say. */
+/**
+ * Why not all that is garbage would be deleted by a collection, or none of it, as the real run would say.
+ *
+ * @param arriving images that the real run would fetch and offer before.
+ */
 export function refusalOf(
   { judgement, retired }: Pick<Collection, 'judgement' | 'retired'>,
   { allowMassRemoval }: { readonly allowMassRemoval: boolean },
+  arriving: readonly HeldImage[] = [],
 ): PoolkeeperError | undefined {
   const names = new Set(retired.map(({ image }) => image.volumeName));
-  const isMistake = allowMassRemoval ? undefined : tooMany(judgement, names, 'nothing would be deleted');
+  const mistake = allowMassRemoval ? undefined : tooMany(judgement, names, arriving);
+  const isMistake = massError('nothing would be deleted', mistake);
   return isMistake ?? incompleteView(judgement.verdicts, 'would not delete');
 }
 
@@ -222,19 +229,22 @@ function isRetirement({ image, action, reason }: RetentionVerdict, { isSpared }:
 function tooMany(
   { view, verdicts }: Judgement,
   retired: ReadonlySet<string>,
-  consequence = 'nothing was deleted',
-): PoolkeeperError | undefined {
+  arriving: readonly HeldImage[] = [],
+): string | undefined {
   const condemned = verdicts.flatMap(({ action, volume }) => (action === 'delete' ? [volume.name] : []));
   const doomed = condemned.filter((name) => isLoss(view.records.get(name)));
   if (doomed.length + retired.size === 0) return undefined;
-  const reason = massRemoval(heldImages(view), identitiesOf([...doomed, ...retired], view));
+  return massRemoval([...heldImages(view), ...arriving], identitiesOf([...doomed, ...retired], view));
+}
+
+function massError(consequence: string, reason: string | undefined): IncompleteViewError | undefined {
   if (reason === undefined) return undefined;
   return new IncompleteViewError(`${consequence}: ${reason}`, {
     hint: 'look at it with --dry-run; if it is right, run once with --allow-mass-removal',
   });
 }
 
-function heldImages({ managed, records, metadata, unclaimed }: PoolView): Parameters<typeof massRemoval>[0] {
+function heldImages({ managed, records, metadata, unclaimed }: PoolView): readonly HeldImage[] {
   const counted = [...managed.values()].filter(
     ({ volume }) => isLoss(records.get(volume.name)) && !unclaimed.has(volume.name),
   );

@@ -155,7 +155,12 @@ async function dryRun(session: Session, reading: SourceReading, plan: SyncPlan):
     for (const rescue of collection.rescued) showRescue(rescue, true, session.reporter);
     showRetirements(collection.retired, session.reporter);
     showVerdicts(collection.judgement.verdicts, session.reporter, true);
-    swept = { outcomes: [], refusal: refusalOf(collection, plan.options), retired: [] };
+    const arriving = steps.flatMap((step) =>
+      step.action === 'fetch' || step.action === 'adopt'
+        ? [{ identity: step.image.identity, source: undefined, isOffered: true }]
+        : [],
+    );
+    swept = { outcomes: [], refusal: refusalOf(collection, plan.options, arriving), retired: [] };
   }
   finish({ session, results, swept });
 }

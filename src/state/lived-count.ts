@@ -43,6 +43,9 @@ export async function readMoment(stateDir: string, clock: Clock): Promise<Judgem
   return { now, livedSince: (time) => livedSince(count, time) };
 }
 
+/** How exactly the count is written down as long as nobody sets the clock; more often wears disks out. */
+const RESOLUTION_MS = 600_000;
+
 /**
  * Goes on with the count: every run that holds a lock does, so that what it writes down can be told by the count. A full disk
  * does not keep a run from its work.
@@ -50,7 +53,10 @@ export async function readMoment(stateDir: string, clock: Clock): Promise<Judgem
  * @throws FailureError when the count cannot be read or written.
  */
 export async function noteLived(stateDir: string, clock: Clock): Promise<void> {
-  const count = countLived(await readSoundCount(stateDir), await readHostMoment(clock.now(), clock.sinceBoot?.()));
+  const known = await readSoundCount(stateDir);
+  const count = countLived(known, await readHostMoment(clock.now(), clock.sinceBoot?.()));
+  const isSameBoot = known?.last.bootId === count.last.bootId && known.last.uptime <= count.last.uptime;
+  if (isSameBoot && known.spans === count.spans && count.last.lived - known.last.lived < RESOLUTION_MS) return;
   const text = JSON.stringify({ formatVersion: FORMAT_VERSION, ...count }, undefined, 2);
   try {
     await writeFileAtomic(livedCountPath(stateDir), Buffer.from(`${text}\n`), { mode: FILE_MODE });

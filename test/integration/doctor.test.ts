@@ -108,7 +108,10 @@ describe('the doctor', () => {
       ['clock warning', `${world.server.url} has a document of 2100-01-01T00:00:00.000Z, which is yet to come`],
       ['images warning', `image ${product}:22.04:amd64 20240416 has metadata and no volume`],
       ['images warning', `the volume of image ${product}:22.04:amd64 20240416 is gone`],
-      ['images warning', `image ${product}:20.04:amd64 20240101 has a volume about which nothing is written down`],
+      [
+        'images warning',
+        `image ${product}:20.04:amd64 20240101 is kept: no source that is known here ever listed its product`,
+      ],
       ['images problem', `file 'README' in '${world.metadata}' has no image's name, and stops uvtool`],
       ['overlays warning', 'volume uvtool/overlay.qcow2 does not record the format of what it stands on'],
       ['view problem', `cannot see lease '${join(state, 'leases/0123abcd.json')}'`],
