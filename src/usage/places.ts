@@ -2,7 +2,7 @@ import type { BlindSpot } from '../core/reference.ts';
 import { PoolkeeperError } from '../errors.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import { isConnectionLost } from '../libvirt/error-codes.ts';
-import type { StoragePool } from '../libvirt/storage-pool.ts';
+import { lookupPool, type StoragePool } from '../libvirt/storage-pool.ts';
 import type { Volume } from '../libvirt/volume.ts';
 import { missingRight, readLeaseRight, sharedStorage, type Sharing } from './deletion-right.ts';
 import { compareVolumes, FILE_POOLS, otherHost, type PoolLocality } from './locality.ts';
@@ -53,7 +53,9 @@ async function localityOf(
   try {
     return await compareVolumes(connection, pool, enough);
   } catch (error) {
-    if (!(error instanceof PoolkeeperError) || isConnectionLost(error)) throw error;
+    if (!(error instanceof PoolkeeperError)) throw error;
+    // A pool of too many volumes is refused by the numbers of a lost connection: whoever still answers is not lost.
+    if (isConnectionLost(error)) await lookupPool(connection, pool.name);
     return { is: 'unproven', why: error.message };
   }
 }
