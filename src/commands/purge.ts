@@ -19,7 +19,7 @@ import type { CommandContext } from './context.ts';
 import { foreignMetadata, showForeignMetadata } from './foreign-metadata.ts';
 import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
-import { type LockedSession, type Session, withLock, withSession } from './session.ts';
+import { type LockedSession, type Session, withLock, withSession, refreshToLook } from './session.ts';
 
 interface PurgeArguments extends PoolArguments {
   readonly dryRun: boolean;
@@ -46,6 +46,7 @@ function purgeOptions(yargs: Argv): Argv {
 async function runPurge(context: CommandContext, options: PurgeArguments): Promise<void> {
   await withSession(context, options, async (session, fetcher) => {
     if (options.dryRun) {
+      await refreshToLook(session);
       const { judgement, doomed } = await judge(session, options);
       warnOfForce(judgement, doomed, session.reporter);
       showVerdicts(doomed, session.reporter, true);

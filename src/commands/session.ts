@@ -11,7 +11,7 @@ import { readStateClaims } from '../gather/claim-roots.ts';
 import { createQemuImgInfo } from '../image-format/qemu-img.ts';
 import { Connection } from '../libvirt/connection.ts';
 import { isNoStoragePool } from '../libvirt/error-codes.ts';
-import { lookupPool, type StoragePool } from '../libvirt/storage-pool.ts';
+import { lookupPool, refreshPool, type StoragePool } from '../libvirt/storage-pool.ts';
 import { createReporter, type Reporter } from '../report/reporter.ts';
 import { removeTemporaryFiles } from '../state/atomic-file.ts';
 import { type Journal, MAX_JOURNAL_BYTES, openJournal } from '../state/journal.ts';
@@ -177,6 +177,19 @@ export async function withSession(
 export function claimsOf(context: CommandContext, options: CommonArguments): () => Promise<Claims> {
   const stateDir = stateDirOf(context, options);
   return () => readStateClaims(stateDir, context.clock.now());
+}
+
+/**
+ * Lets libvirt look at the pool anew for a command that changes nothing, so that it sees what the real run will see. While libvirt
+ * cannot, as during an upload, its former list has to do.
+ */
+export async function refreshToLook({ connection, pool, reporter }: Session): Promise<void> {
+  try {
+    await refreshPool(connection, pool.name);
+  } catch (error) {
+    if (!(error instanceof LibvirtError)) throw error;
+    reporter.warning(`${error.message}; its list of volumes may be out of date`, error.hint);
+  }
 }
 
 /** @throws LibvirtError when the pool is missing, not active, or of a kind that holds no image files. */

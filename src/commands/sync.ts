@@ -31,6 +31,7 @@ import {
   type Session,
   withConnection,
   withLock,
+  refreshToLook,
 } from './session.ts';
 import { type SourceArguments, sourceOptions } from './source-options.ts';
 import { readerOf } from './source-reader.ts';
@@ -145,6 +146,7 @@ interface SyncPlan {
 
 /** Gathers and plans like a real run, shows the plan, and stops there. */
 async function dryRun(session: Session, reading: SourceReading, plan: SyncPlan): Promise<void> {
+  if (session.isPlanned !== true) await refreshToLook(session);
   const { results, steps } = await planSources(session, plan.sources, { policy: plan.policy, reading });
   showPlan(steps, session.reporter);
   const retired = steps.flatMap((step) => (step.action === 'retire' && !step.retained ? [step.volumeName] : []));
