@@ -48,14 +48,14 @@ export class World {
     this.root = parts.root;
   }
 
-  /** @param inside as for `startPrivateLibvirtd`. */
-  static async start(inside?: (root: string) => readonly string[]): Promise<World> {
+  /** With a session daemon, unless `startLibvirtd` starts another one. */
+  static async start(startLibvirtd: () => Promise<PrivateLibvirtd> = startPrivateLibvirtd): Promise<World> {
     const root = await mkdtemp(join(tmpdir(), 'pk-world-'));
     await mkdir(join(root, 'mirror'));
     const gpg = await openGpgHome();
     const key = await gpg.createKey({ userId: 'Sample Cloud Image Builder' });
     await writeFile(join(root, 'keyring.gpg'), await gpg.exportKeys([key]));
-    const [libvirtd, server] = await Promise.all([startPrivateLibvirtd(inside), startHttpServer(join(root, 'mirror'))]);
+    const [libvirtd, server] = await Promise.all([startLibvirtd(), startHttpServer(join(root, 'mirror'))]);
     return new World({ libvirtd, server, gpg, key, root });
   }
 

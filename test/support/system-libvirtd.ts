@@ -1,0 +1,113 @@
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type DaemonKind, PrivateLibvirtd } from './private-libvirtd.ts';
+
+/** The user that Debian's libvirt runs QEMU as: these numbers are its own on every Debian system. */
+export const QEMU_USER = { name: 'libvirt-qemu', uid: 64_055, gid: 64_055 } as const;
+
+export interface SystemDaemonOptions {
+  /** Whether libvirt gives the files of a domain to QEMU's user for the time that it runs. */
+  readonly isOwnershipDynamic: boolean;
+}
+
+/**
+ * Starts a libvirtd as root: the system daemon, with QEMU as a user of its own. It runs in a mount namespace of its own, in
+ * which everything that libvirt has compiled in as a path (/etc/libvirt, /run, /var/lib, /var/cache, /var/log and the control
+ * groups) lies in a directory of the test, so nothing of the host's own libvirt is seen or touched. Images lie where both see
+ * them. `stop` it in an `after` hook.
+ *
+ * @throws Error unless the tests run as root.
+ */
+export async function startSystemLibvirtd(options: SystemDaemonOptions): Promise<SystemLibvirtd> {
+  if (process.getuid?.() !== 0) throw new Error('a system daemon runs as root: run this test as root');
+  const root = await mkdtemp(join(tmpdir(), 'pk-system-'));
+  await chmod(root, 0o755);
+  // QEMU's user has to find its way to its sockets.
+  for (const folder of ['etc', 'run', 'sock', 'lib', 'cache', 'log']) await mkdir(join(root, folder), { mode: 0o755 });
+  await writeFile(join(root, 'etc/qemu.conf'), qemuConf(options));
+  await writeFile(join(root, 'etc/libvirtd.conf'), libvirtdConf(root));
+  for (const [file, line] of [
+    ['passwd', `${QEMU_USER.name}:x:${QEMU_USER.uid}:${QEMU_USER.gid}:QEMU:/nonexistent:/usr/sbin/nologin`],
+    ['group', `${QEMU_USER.name}:x:${QEMU_USER.gid}:`],
+  ] as const) {
+    const lines = (await readFile(join('/etc', file), 'utf8')).split('\n');
+    const others = lines.filter((known) => known !== '' && !known.startsWith(`${QEMU_USER.name}:`));
+    await writeFile(join(root, file), [...others, line, ''].join('\n'), { mode: 0o644 });
+  }
+  await writeFile(join(root, 'enter.sh'), ENTER);
+  const libvirtd = new SystemLibvirtd(root, systemDaemon(root));
+  try {
+    await libvirtd.start();
+  } catch (error) {
+    await rm(root, { recursive: true, force: true });
+    throw error;
+  }
+  return libvirtd;
+}
+
+/** A libvirtd that runs as root. */
+export class SystemLibvirtd extends PrivateLibvirtd {
+  /** The words that run a command where the daemon runs, so that it finds the configuration and the accounts of this host. */
+  inside(...words: readonly string[]): readonly string[] {
+    return ['nsenter', '--mount', `--target=${this.pid}`, ...words];
+  }
+
+  /** What libvirt knows of QEMU, such as whether ownership is dynamic; counts from the next start on. */
+  async configure(options: SystemDaemonOptions): Promise<void> {
+    await writeFile(join(this.root, 'etc/qemu.conf'), qemuConf(options));
+    await this.restart();
+  }
+}
+
+function systemDaemon(root: string): DaemonKind {
+  const shared = join(tmpdir(), 'poolkeeper-test-qemu-capabilities-system');
+  return {
+    mode: 'system',
+    socket: join(root, 'sock/libvirt-sock'),
+    environment: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin', HOME: root },
+    command: ['unshare', '--mount', '--propagation', 'private', 'sh', join(root, 'enter.sh'), root, shared],
+    user: undefined,
+    pidFolder: join(root, 'run/qemu'),
+    proof: 'mountinfo',
+  };
+}
+
+/** Without control groups libvirt does without them; with the host's it would leave empty ones behind. */
+const ENTER = `set -e
+root=$1 shared=$2
+for dir in /run /var/lib /var/cache /var/log /sys/fs/cgroup; do mount -t tmpfs -o mode=0755 poolkeeper-test "$dir"; done
+mkdir /run/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt
+mount --bind "$root/run" /run/libvirt
+mount --bind "$root/lib" /var/lib/libvirt
+mount --bind "$root/cache" /var/cache/libvirt
+mount --bind "$root/log" /var/log/libvirt
+mount --bind "$root/etc" /etc/libvirt
+mount --bind "$root/passwd" /etc/passwd
+mount --bind "$root/group" /etc/group
+mkdir -p "$shared" "$root/cache/qemu/capabilities"
+mount --bind "$shared" /var/cache/libvirt/qemu/capabilities
+exec libvirtd --config /etc/libvirt/libvirtd.conf
+`;
+
+function libvirtdConf(root: string): string {
+  return [
+    `unix_sock_dir = "${root}/sock"`,
+    'unix_sock_group = "root"',
+    'unix_sock_rw_perms = "0770"',
+    'auth_unix_rw = "none"',
+    'auth_unix_ro = "none"',
+    '',
+  ].join('\n');
+}
+
+/** Otherwise a virtlogd is started that nobody ends. */
+function qemuConf({ isOwnershipDynamic }: SystemDaemonOptions): string {
+  return [
+    'stdio_handler = "file"',
+    `user = "${QEMU_USER.name}"`,
+    `group = "${QEMU_USER.name}"`,
+    `dynamic_ownership = ${isOwnershipDynamic ? 1 : 0}`,
+    '',
+  ].join('\n');
+}
