@@ -6,6 +6,7 @@ import { type CheckedFinding, type Finding, ok, problem, warning } from '../core
 import { LibvirtError, PartialError, UsageError } from '../errors.ts';
 import { type Check, type PoolPatient, runChecks } from '../gather/health.ts';
 import { checkForgotten, checkLimits } from '../gather/health-absence.ts';
+import { checkImageAccess } from '../gather/health-access.ts';
 import { checkImages, checkOverlays, checkView } from '../gather/health-images.ts';
 import {
   checkDeletion,
@@ -38,6 +39,7 @@ interface DoctorArguments extends PoolArguments {
 const POOL_CHECKS: readonly Check<PoolPatient>[] = [
   ['metadata', checkMetadataPlace],
   ['access', checkReadable],
+  ['access', checkImageAccess],
   ['directories', checkDirectories],
   ['files', checkLocality],
   ['deletion', checkDeletion],
@@ -177,6 +179,7 @@ async function admit(
     sight: await seePool({ ...session, progress: reporter.progress }),
     uid: context.uid,
     directories: ownDirectories(context, options, paths),
+    permissions: options,
     now: context.clock.now(),
     reserveBytes: parseBytes(options.reserve ?? '0', 'reserve'),
   };
