@@ -13,7 +13,7 @@ export interface SystemDaemonOptions {
 
 /**
  * Starts a libvirtd as root: the system daemon, with QEMU as a user of its own. It runs in a mount namespace of its own, in
- * which everything that libvirt has compiled in as a path (/etc/libvirt, /run, /var/lib, /var/cache, /var/log and the control
+ * which everything that libvirt has compiled in as a path (/etc/libvirt, /run, /var/lib, /var/cache, /var/log, /dev and the control
  * groups) lies in a directory of the test, so nothing of the host's own libvirt is seen or touched. Images lie where both see
  * them. `stop` it in an `after` hook.
  *
@@ -73,10 +73,14 @@ function systemDaemon(root: string): DaemonKind {
   };
 }
 
-/** Without control groups libvirt does without them; with the host's it would leave empty ones behind. */
+/**
+ * Where there are no control groups libvirt does without them; in the host's it would leave empty ones behind. A /dev/kvm that
+ * root can open, and QEMU's user cannot, makes libvirt forget what it knows of QEMU again and again.
+ */
 const ENTER = `set -e
 root=$1 shared=$2
-for dir in /run /var/lib /var/cache /var/log /sys/fs/cgroup; do mount -t tmpfs -o mode=0755 poolkeeper-test "$dir"; done
+awk '$3 ~ /^cgroup2?$/ { print $2 }' /proc/self/mounts | sort -r | while read -r dir; do umount -l "$dir"; done
+for dir in /run /var/lib /var/cache /var/log; do mount -t tmpfs -o mode=0755 poolkeeper-test "$dir"; done
 mkdir /run/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt
 mount --bind "$root/run" /run/libvirt
 mount --bind "$root/lib" /var/lib/libvirt
@@ -87,6 +91,14 @@ mount --bind "$root/passwd" /etc/passwd
 mount --bind "$root/group" /etc/group
 mkdir -p "$shared" "$root/cache/qemu/capabilities"
 mount --bind "$shared" /var/cache/libvirt/qemu/capabilities
+mkdir /run/dev
+mount -t tmpfs -o mode=0755 poolkeeper-test /run/dev
+for node in null zero full random urandom tty; do cp -a "/dev/$node" /run/dev/; done
+mkdir /run/dev/pts /run/dev/shm
+ln -s pts/ptmx /run/dev/ptmx
+mount --bind /dev/pts /run/dev/pts
+awk '$2 ~ "^/dev/" { print $2 }' /proc/self/mounts | sort -r | while read -r dir; do umount -l "$dir"; done
+mount --move /run/dev /dev
 exec libvirtd --config /etc/libvirt/libvirtd.conf
 `;
 

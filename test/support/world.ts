@@ -13,7 +13,8 @@ import { type PrivateLibvirtd, startPrivateLibvirtd } from './private-libvirtd.t
 import { createQcow2, domainXml, type DomainDisk, qemuIo } from './qemu.ts';
 import { buildStream, productName, type ProductPlan, writeDocument } from './stream-builder.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../../bin/poolkeeper.js', import.meta.url));
+/** The program as it is installed. */
+export const PROGRAM = fileURLToPath(new URL('../../../bin/poolkeeper.js', import.meta.url));
 
 /** How a run of the program ended. */
 export interface Run {
@@ -300,14 +301,16 @@ export interface RunningProgram {
 
 /** Starts the program as it is installed. A run that a signal ended has status -1. */
 export function startProgram(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): RunningProgram {
+  return startWords([process.execPath, PROGRAM, ...args], cwd, env);
+}
+
+/** As `startProgram`, by the words of a command line, such as `World.commandLine` has. */
+export function startWords(words: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): RunningProgram {
   // What the administrator of this machine configured is none of the test's business.
   const own = { HOME: cwd, NO_COLOR: '1', POOLKEEPER_CONFIG: '/dev/null', ...UNCOVERED };
   const environment = { PATH: process.env['PATH'], ...own, ...env };
-  const child = spawn(process.execPath, [PROGRAM, ...args], {
-    cwd,
-    env: environment,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const [command = '', ...args] = words;
+  const child = spawn(command, args, { cwd, env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
   return { kill: (signal) => child.kill(signal), ended: endOf(child) };
 }
 
