@@ -102,6 +102,9 @@ describe('the configuration', () => {
       'retention.unused-for:  # default',
       'retention.max-size:  # default',
       'retention.gone: keep  # default',
+      'permissions.owner:  # default',
+      'permissions.group:  # default',
+      'permissions.mode:  # default',
       'sources.ubuntu.url: https://images.test/releases/  # FILE:6',
       'sources.ubuntu.keyring: ubuntu  # FILE:7',
       'sources.ubuntu.filters: [release~^(jammy|noble)$, arch=amd64]  # FILE:8',
@@ -178,6 +181,9 @@ describe('the configuration', () => {
       'metadata-dir',
       'retention.unused-for',
       'retention.max-size',
+      'permissions.owner',
+      'permissions.group',
+      'permissions.mode',
     ]);
   });
 });

@@ -4,6 +4,7 @@ import { chmod, chown, mkdir, readdir, stat, symlink, writeFile } from 'node:fs/
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { decodeVolumeName } from '../../src/core/identity.ts';
+import { until } from '../support/aftermath.ts';
 import { jsonLines } from '../support/json-lines.ts';
 import { qemuImg } from '../support/qemu.ts';
 import { QEMU_USER, startSystemLibvirtd, type SystemLibvirtd } from '../support/system-libvirtd.ts';
@@ -293,5 +294,58 @@ describe('a system libvirtd that leaves images as they are, of which the configu
     ]);
     await chown(world.poolPath, 0, QEMU_USER.gid);
     expect((await findings())[0]?.[0]).to.equal('ok');
+  });
+});
+
+describe('a system libvirtd that ends when nobody needs it', () => {
+  let world: World;
+  let libvirtd: SystemLibvirtd;
+
+  before(async () => {
+    const options = { isOwnershipDynamic: true, endsWhenIdle: true };
+    world = await World.start(async () => (libvirtd = await startSystemLibvirtd(options)));
+    await world.createPool();
+    await world.publishRelease('noble', '20240423');
+  });
+  after(() => world.stop());
+
+  /** Runs a command once the daemon has ended, so that it is the command that starts it. */
+  async function pk(...args: readonly string[]): Promise<string> {
+    await until(async () => !(await libvirtd.isAwake()), 60_000);
+    const starts = await libvirtd.starts();
+    const { status, stdout, stderr } = await startWords(libvirtd.inside(...world.commandLine(args)), world.root).ended;
+    expect({ status, stderr }, args.join(' ')).to.deep.equal({ status: 0, stderr: '' });
+    expect(await libvirtd.starts()).to.be.greaterThan(starts);
+    return stdout;
+  }
+
+  const sync = () =>
+    pk(
+      'sync',
+      '-v',
+      '--source',
+      world.server.url,
+      '--keyring',
+      world.keyring,
+      '--grace',
+      '0',
+      '--min-age',
+      '0',
+      'arch=amd64',
+    );
+
+  it('is started by each command, which finds pool, images and what needs them as they were', async () => {
+    expect(await sync()).to.match(/^fetched image \S+ 20240423 /m);
+    const overlay = (await pk('clone', 'release=noble', 'web1.qcow2')).trim();
+    await world.define('web1', { path: overlay });
+    await world.publishRelease('noble', '20240821');
+    expect(await sync()).to.match(/^keep image \S+ 20240423: needed by domain web1 through /m);
+    await libvirtd.virsh('undefine', 'web1');
+    expect(await pk('gc', '-v', '--grace', '0', '--min-age', '0')).to.match(
+      /^keep image \S+ 20240423: needed by volume uvtool\/web1\.qcow2/m,
+    );
+    await libvirtd.virsh('vol-delete', 'web1.qcow2', '--pool', 'uvtool');
+    expect(await pk('gc', '--yes', '--grace', '0', '--min-age', '0')).to.match(/^deleted image \S+ 20240423 /m);
+    expect(await readdir(world.poolPath)).to.deep.equal([world.volumeName('noble', '20240821')]);
   });
 });

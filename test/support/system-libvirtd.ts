@@ -1,7 +1,10 @@
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { type DaemonKind, PrivateLibvirtd } from './private-libvirtd.ts';
+
+const ACTIVATION = fileURLToPath(new URL('../../../test/support/socket-activation.py', import.meta.url));
 
 /** The user that Debian's libvirt runs QEMU as: these numbers are its own on every Debian system. */
 export const QEMU_USER = { name: 'libvirt-qemu', uid: 64_055, gid: 64_055 } as const;
@@ -9,6 +12,8 @@ export const QEMU_USER = { name: 'libvirt-qemu', uid: 64_055, gid: 64_055 } as c
 export interface SystemDaemonOptions {
   /** Whether libvirt gives the files of a domain to QEMU's user for the time that it runs. */
   readonly isOwnershipDynamic: boolean;
+  /** Whether the daemon ends when nobody needs it and is started by the next connection, as by systemd. */
+  readonly endsWhenIdle?: boolean;
 }
 
 /**
@@ -36,7 +41,7 @@ export async function startSystemLibvirtd(options: SystemDaemonOptions): Promise
     await writeFile(join(root, file), [...others, line, ''].join('\n'), { mode: 0o644 });
   }
   await writeFile(join(root, 'enter.sh'), ENTER);
-  const libvirtd = new SystemLibvirtd(root, systemDaemon(root));
+  const libvirtd = new SystemLibvirtd(root, systemDaemon(root, options));
   try {
     await libvirtd.start();
   } catch (error) {
@@ -53,20 +58,31 @@ export class SystemLibvirtd extends PrivateLibvirtd {
     return ['nsenter', '--mount', `--target=${this.pid}`, ...words];
   }
 
-  /** What libvirt knows of QEMU, such as whether ownership is dynamic; counts from the next start on. */
-  async configure(options: SystemDaemonOptions): Promise<void> {
-    await writeFile(join(this.root, 'etc/qemu.conf'), qemuConf(options));
-    await this.restart();
+  /** How often a daemon that ends when nobody needs it has been started. */
+  async starts(): Promise<number> {
+    return (await readFile(join(this.root, 'starts'), 'utf8')).split('\n').length - 1;
+  }
+
+  /** Whether such a daemon runs. */
+  async isAwake(): Promise<boolean> {
+    return (await readFile(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8')).trim() !== '';
   }
 }
 
-function systemDaemon(root: string): DaemonKind {
+function systemDaemon(root: string, { endsWhenIdle = false }: SystemDaemonOptions): DaemonKind {
+  const libvirtd = ['libvirtd', '--config', '/etc/libvirt/libvirtd.conf'];
+  const socket = join(root, 'sock/libvirt-sock');
+  const activation = ['python3', ACTIVATION, socket, 'libvirtd.socket', join(root, 'starts')];
+  const command = endsWhenIdle ? [...activation, ...libvirtd, '--timeout', '1'] : libvirtd;
   const shared = join(tmpdir(), 'poolkeeper-test-qemu-capabilities-system');
   return {
     mode: 'system',
-    socket: join(root, 'sock/libvirt-sock'),
+    socket,
     environment: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin', HOME: root },
-    command: ['unshare', '--mount', '--propagation', 'private', 'sh', join(root, 'enter.sh'), root, shared],
+    command: [
+      ...['unshare', '--mount', '--propagation', 'private', 'sh', join(root, 'enter.sh'), root, shared],
+      ...command,
+    ],
     user: undefined,
     pidFolder: join(root, 'run/qemu'),
     proof: 'mountinfo',
@@ -79,6 +95,7 @@ function systemDaemon(root: string): DaemonKind {
  */
 const ENTER = `set -e
 root=$1 shared=$2
+shift 2
 awk '$3 ~ /^cgroup2?$/ { print $2 }' /proc/self/mounts | sort -r | while read -r dir; do umount -l "$dir"; done
 for dir in /run /var/lib /var/cache /var/log; do mount -t tmpfs -o mode=0755 poolkeeper-test "$dir"; done
 mkdir /run/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt
@@ -99,7 +116,7 @@ ln -s pts/ptmx /run/dev/ptmx
 mount --bind /dev/pts /run/dev/pts
 awk '$2 ~ "^/dev/" { print $2 }' /proc/self/mounts | sort -r | while read -r dir; do umount -l "$dir"; done
 mount --move /run/dev /dev
-exec libvirtd --config /etc/libvirt/libvirtd.conf
+exec "$@"
 `;
 
 function libvirtdConf(root: string): string {
