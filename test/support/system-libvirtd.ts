@@ -22,6 +22,8 @@ export interface SystemDaemonOptions {
  * groups) lies in a directory of the test, so nothing of the host's own libvirt is seen or touched. Images lie where both see
  * them. `stop` it in an `after` hook.
  *
+ * With POOLKEEPER_TEST_USR, the /usr of another system, libvirt and QEMU are that one's, for this program as well.
+ *
  * @throws Error unless the tests run as root.
  */
 export async function startSystemLibvirtd(options: SystemDaemonOptions): Promise<SystemLibvirtd> {
@@ -78,7 +80,12 @@ function systemDaemon(root: string, { endsWhenIdle = false }: SystemDaemonOption
   return {
     mode: 'system',
     socket,
-    environment: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin', HOME: root },
+    environment: {
+      PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+      HOME: root,
+      POOLKEEPER_TEST_USR: process.env['POOLKEEPER_TEST_USR'],
+      POOLKEEPER_TEST_NODE: process.execPath,
+    },
     command: [
       ...['unshare', '--mount', '--propagation', 'private', 'sh', join(root, 'enter.sh'), root, shared],
       ...command,
@@ -116,6 +123,11 @@ ln -s pts/ptmx /run/dev/ptmx
 mount --bind /dev/pts /run/dev/pts
 awk '$2 ~ "^/dev/" { print $2 }' /proc/self/mounts | sort -r | while read -r dir; do umount -l "$dir"; done
 mount --move /run/dev /dev
+if [ -n "$POOLKEEPER_TEST_USR" ]; then
+  touch "$POOLKEEPER_TEST_USR/bin/node"
+  mount --bind "$(readlink -f "$POOLKEEPER_TEST_NODE")" "$POOLKEEPER_TEST_USR/bin/node"
+  mount --rbind "$POOLKEEPER_TEST_USR" /usr
+fi
 exec "$@"
 `;
 
