@@ -86,10 +86,7 @@ function systemDaemon(root: string, { endsWhenIdle = false }: SystemDaemonOption
       POOLKEEPER_TEST_USR: process.env['POOLKEEPER_TEST_USR'],
       POOLKEEPER_TEST_NODE: process.execPath,
     },
-    command: [
-      ...['unshare', '--mount', '--propagation', 'private', 'sh', join(root, 'enter.sh'), root, shared],
-      ...command,
-    ],
+    command: ['unshare', '--mount', '--propagation=private', 'sh', join(root, 'enter.sh'), root, shared, ...command],
     user: undefined,
     pidFolder: join(root, 'run/qemu'),
     proof: 'mountinfo',
