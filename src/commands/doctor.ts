@@ -157,7 +157,7 @@ async function examinePool(
   } catch (error) {
     if (!(error instanceof LibvirtError)) throw error;
     const check = found.length === 0 ? 'libvirt' : 'pool';
-    const skipped = POOL_CHECKS.map(([name]) => name).join(', ');
+    const skipped = [...new Set(POOL_CHECKS.map(([name]) => name))].join(', ');
     found.push({ check, ...problem(error.message, error.hint) });
     found.push({ check: 'others', ...warning(`could not be looked at without it: ${skipped}`) });
   }
