@@ -1,22 +1,24 @@
+import { decodeVolumeName } from '../core/identity.ts';
 import { FailureError, UsageError } from '../errors.ts';
 import { changePermissions, type PermissionChange } from '../execute/file-permissions.ts';
+import { findVolume } from '../execute/own-volume.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import { refreshPool, type StoragePool } from '../libvirt/storage-pool.ts';
-import { lookupVolume } from '../libvirt/volume.ts';
+import { lookupVolume, type Volume } from '../libvirt/volume.ts';
 import { lookupAccount } from '../state/accounts.ts';
 import { compareVolume, otherHost } from '../usage/locality.ts';
 import type { CommandContext } from './context.ts';
-import { findImage } from './find-image.ts';
+import { findImage, type FoundImage, namesOf } from './find-image.ts';
 import { splitWords, withImages, type WordsArguments, wordsOptions } from './image-command.ts';
 import type { PoolArguments, Verb } from './options.ts';
 import { imageText, permit } from './permit.ts';
 
-/** `chown IMAGE OWNER[:GROUP]`: changes to whom the volume of an image belongs. */
+/** `chown IMAGE|VOLUME OWNER[:GROUP]`: changes to whom the volume of an image, or a volume made of one, belongs. */
 export function chownCommand(context: CommandContext): Verb<WordsArguments> {
   return permissionCommand(context, 'chown', toOwner);
 }
 
-/** `chmod IMAGE MODE`: changes who may read and write the volume of an image. */
+/** `chmod IMAGE|VOLUME MODE`: changes who may read and write the volume of an image, or one made of an image. */
 export function chmodCommand(context: CommandContext): Verb<WordsArguments> {
   return permissionCommand(context, 'chmod', toMode);
 }
@@ -46,20 +48,22 @@ interface Request {
 async function change(context: CommandContext, options: PoolArguments, request: Request): Promise<void> {
   const { command, words, text, to } = request;
   await withImages(context, options, command, async ({ connection, pool, reporter }, images) => {
-    const image = findImage(words, images);
-    permit(command, image);
-    const elsewhere = await whyElsewhere(connection, pool, image.volumeName);
+    const clone = await findClone({ connection, poolName: pool.name }, words, images);
+    const image = clone === undefined ? findImage(words, images) : undefined;
+    if (image !== undefined) permit(command, image);
+    const volume = clone ?? (await lookupVolume(connection, pool.name, image?.volumeName ?? ''));
+    const what = image === undefined ? `volume '${volume.name}'` : imageText(image);
+    const elsewhere = await whyElsewhere(connection, pool, volume.name);
     if (elsewhere !== undefined) {
-      throw new FailureError(`cannot ${command} ${imageText(image)}: ${elsewhere}`, {
+      throw new FailureError(`cannot ${command} ${what}: ${elsewhere}`, {
         hint: "run poolkeeper on the host that has the file: libvirt cannot change a volume's permissions",
       });
     }
-    const volume = await lookupVolume(connection, pool.name, image.volumeName);
     await changePermissions(volume, to);
     await refreshPool(connection, pool.name);
-    const fields = { ...image.identity, volume: volume.name, path: volume.path };
+    const fields = { ...image?.identity, volume: volume.name, path: volume.path };
     const given = 'mode' in to ? { mode: text } : to;
-    reporter.event('change', `changed ${imageText(image)} to ${text}`, 'permissions_changed', { ...fields, ...given });
+    reporter.event('change', `changed ${what} to ${text}`, 'permissions_changed', { ...fields, ...given });
     const advice =
       'libvirt gives the disks of a domain that starts to QEMU, unless dynamic_ownership is off in qemu.conf';
     reporter.event('detail', advice, 'advice', { message: advice });
@@ -73,6 +77,17 @@ async function whyElsewhere(connection: Connection, pool: StoragePool, name: str
   const found = await compareVolume(connection, pool, name);
   if (found.is === 'same') return undefined;
   return found.why === '' ? 'its file changes, or is not a regular file' : found.why;
+}
+
+/** A volume of the pool that is no image, such as a clone. It is meant only by its whole name, and only if no image has it. */
+async function findClone(
+  pool: { readonly connection: Connection; readonly poolName: string },
+  words: readonly string[],
+  images: readonly FoundImage[],
+): Promise<Volume | undefined> {
+  const [name = '', ...others] = words;
+  const isImage = decodeVolumeName(name) !== undefined || images.some((image) => namesOf(image).includes(name));
+  return others.length > 0 || isImage ? undefined : findVolume(pool, name);
 }
 
 async function toOwner(text: string): Promise<PermissionChange> {

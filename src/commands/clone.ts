@@ -8,6 +8,7 @@ import { checkCloneName, createOverlay } from '../execute/create-overlay.ts';
 import { cloneFully, type FullClone } from '../execute/full-clone.ts';
 import { runWatchedTask } from '../execute/watched-task.ts';
 import type { Volume } from '../libvirt/volume.ts';
+import { newPermissions } from '../state/accounts.ts';
 import { readRecords } from '../state/records.ts';
 import type { CommandContext } from './context.ts';
 import { anyOption, holdImage } from './hold-image.ts';
@@ -78,7 +79,8 @@ async function clone(session: Session, options: CloneArguments): Promise<void> {
     options.targetPool === undefined ? session.pool : await lookupUsablePool(connection, options.targetPool);
   const ttlMs = options.full ? LONGEST_LEASE_MS : OVERLAY_LEASE_MS;
   const question = { words, isAny: options.any, purpose: 'clone' as const, command: ['poolkeeper clone'], ttlMs };
-  const request = { pool: target.name, name, sizeBytes };
+  const permissions = await newPermissions(session.permissions ?? {});
+  const request = { pool: target.name, name, sizeBytes, permissions };
   const volume = await holdImage(session, question, async ({ volume: source }) => {
     const record = (await readRecords(session.paths.records)).records.get(source.name);
     const base = await readBaseImage(connection, source, record?.tags['x_poolkeeper_format'] === 'raw');

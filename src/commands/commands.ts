@@ -98,10 +98,10 @@ export const COMMANDS: readonly Command[] = [
   command('chtype <words..>', 'change what an image is for', async (context) =>
     (await import('./edit-image.ts')).chtypeCommand(context),
   ),
-  command('chown <words..>', 'change to whom the volume of an image belongs', async (context) =>
+  command('chown <words..>', 'change to whom the volume of an image or a clone belongs', async (context) =>
     (await import('./change-permissions.ts')).chownCommand(context),
   ),
-  command('chmod <words..>', 'change who may read and write the volume of an image', async (context) =>
+  command('chmod <words..>', 'change who may read and write the volume of an image or a clone', async (context) =>
     (await import('./change-permissions.ts')).chmodCommand(context),
   ),
   command('lock <image..>', 'keep an image, whatever needs it', async (context) =>

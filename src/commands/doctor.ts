@@ -6,6 +6,7 @@ import { type CheckedFinding, type Finding, ok, problem, warning } from '../core
 import { LibvirtError, PartialError, UsageError } from '../errors.ts';
 import { type Check, type PoolPatient, runChecks } from '../gather/health.ts';
 import { checkForgotten, checkLimits } from '../gather/health-absence.ts';
+import { checkImageAccess } from '../gather/health-access.ts';
 import { checkImages, checkOverlays, checkView } from '../gather/health-images.ts';
 import {
   checkDeletion,
@@ -39,6 +40,7 @@ interface DoctorArguments extends PoolArguments {
 const POOL_CHECKS: readonly Check<PoolPatient>[] = [
   ['metadata', checkMetadataPlace],
   ['access', checkReadable],
+  ['access', checkImageAccess],
   ['directories', checkDirectories],
   ['files', checkLocality],
   ['deletion', checkDeletion],
@@ -157,7 +159,7 @@ async function examinePool(
   } catch (error) {
     if (!(error instanceof LibvirtError)) throw error;
     const check = found.length === 0 ? 'libvirt' : 'pool';
-    const skipped = POOL_CHECKS.map(([name]) => name).join(', ');
+    const skipped = [...new Set(POOL_CHECKS.map(([name]) => name))].join(', ');
     found.push({ check, ...problem(error.message, error.hint) });
     found.push({ check: 'others', ...warning(`could not be looked at without it: ${skipped}`) });
   }
@@ -179,6 +181,7 @@ async function admit(
     sight: await seePool({ ...session, progress: reporter.progress }),
     uid: context.uid,
     directories: ownDirectories(context, options, paths),
+    permissions: options,
     now: context.clock.now(),
     reserveBytes: parseBytes(options.reserve ?? '0', 'reserve'),
   };

@@ -84,11 +84,20 @@ async function run(
   }
 }
 
-async function runHeld({ context, reporter }: Session, { lease, volume }: HeldImage): Promise<number> {
+async function runHeld(
+  { context, connection, pool, reporter }: Session,
+  { lease, volume }: HeldImage,
+): Promise<number> {
   context.signal.throwIfAborted();
   const status = await runCommand({
     command: context.wordsBehindDashes.map((word) => word.replaceAll(PLACEHOLDER, () => volume.path)),
-    env: { ...context.env, POOLKEEPER_IMAGE_PATH: volume.path },
+    // What it starts of virsh, virt-install or poolkeeper then works on the same libvirt and pool.
+    env: {
+      ...context.env,
+      POOLKEEPER_IMAGE_PATH: volume.path,
+      POOLKEEPER_POOL: pool.name,
+      LIBVIRT_DEFAULT_URI: connection.uri,
+    },
     cwd: context.cwd,
     onStopSignal: context.onStopSignal,
     isOnTerminal: context.isInteractive,

@@ -1,4 +1,5 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
+import type { PermissionSettings } from '../state/accounts.ts';
 import type { ConfiguredArguments } from './configuration.ts';
 
 /** A command without its name: its options, and what it does. */
@@ -89,7 +90,7 @@ export function sweepOptions<T>(yargs: Argv<T>) {
 }
 
 /** The values that `commonOptions` yields. */
-export interface CommonArguments extends ConfiguredArguments {
+export interface CommonArguments extends ConfiguredArguments, PermissionSettings {
   /** A setting; only some commands have an option for it. */
   readonly trashFor?: string;
   readonly connect: string | undefined;

@@ -14,6 +14,7 @@ import { isNoStoragePool } from '../libvirt/error-codes.ts';
 import { lookupPool, refreshPool, type StoragePool } from '../libvirt/storage-pool.ts';
 import { createReporter, type Reporter } from '../report/reporter.ts';
 import { removeTemporaryFiles } from '../state/atomic-file.ts';
+import { newPermissions, type PermissionSettings } from '../state/accounts.ts';
 import { type Journal, MAX_JOURNAL_BYTES, openJournal } from '../state/journal.ts';
 import { noteLived } from '../state/lived-count.ts';
 import { acquireLock } from '../state/lock.ts';
@@ -43,6 +44,8 @@ export interface Session extends PoolToJudge {
   readonly claimMetadata?: () => Promise<void>;
   /** Whether the pool does not exist yet, and a dry run only takes it for made. */
   readonly isPlanned?: boolean;
+  /** What is configured for the permissions of new volumes. */
+  readonly permissions?: PermissionSettings;
 }
 
 /** A session that holds the pool's lock. */
@@ -112,6 +115,7 @@ export async function openSession(
     trashForMs: trashForMsOf(options),
     claimMetadata: () => claimMetadata(paths, owner, context.uid),
     pathsOf,
+    permissions: options,
     context,
     stateDir: stateDirOf(context, options),
     reporter,
@@ -233,6 +237,7 @@ export async function withLock<T>(
   use: (session: LockedSession) => Promise<T>,
 ): Promise<T> {
   const { context, paths, connection, pool } = session;
+  const permissions = await newPermissions(session.permissions ?? {});
   await ensurePoolStateDirs(paths, context.uid);
   await noteLived(session.stateDir, context.clock);
   const since = new Date(context.clock.now()).toISOString();
@@ -255,7 +260,7 @@ export async function withLock<T>(
       const runId = newRunId(clock.now());
       const { progress } = session.reporter;
       const tools = { connection, journal, fetcher, clock, progress, signal };
-      const environment = { ...tools, poolName: pool.name, pool, paths, program, runId, pid, uid };
+      const environment = { ...tools, poolName: pool.name, pool, paths, permissions, program, runId, pid, uid };
       return await use({ ...session, environment });
     } finally {
       await journal.close();

@@ -1,7 +1,16 @@
 import { UsageError } from '../errors.ts';
 import type { Mistake, Placed, Position } from './mistake.ts';
 import { type ReadValue, Section } from './section.ts';
-import { duration, type FileSettings, gone, type GONE_CHOICES, MOST_VERSIONS, number, SETTINGS } from './settings.ts';
+import {
+  duration,
+  type FileSettings,
+  gone,
+  type GONE_CHOICES,
+  MOST_VERSIONS,
+  number,
+  SETTING_SECTIONS,
+  SETTINGS,
+} from './settings.ts';
 import type { Tree } from './yaml-tree.ts';
 
 /** What a configuration file says. */
@@ -62,17 +71,17 @@ export function readConfiguration(
 ): { readonly configuration: Configuration; readonly mistakes: readonly Mistake[] } {
   const mistakes: Mistake[] = [];
   const root = new Section(tree ?? { kind: 'nothing', line: 1, column: 1 }, 'the file', mistakes);
-  const retention = root.section('retention');
+  const sections = new Map(SETTING_SECTIONS.map((name) => [name, root.section(name)] as const));
   const settings = new Map(
     SETTINGS.flatMap(({ key, section, read }) => {
-      const placed = (section === undefined ? root : retention).value(key, read);
+      const placed = ((section && sections.get(section)) ?? root).value(key, read);
       return placed === undefined ? [] : [[key, placed] as const];
     }),
   );
   const sources = readSources(root.section('sources'), checks, mistakes);
   const sharing = readSharing(root.section('storage'));
   refusePeers(root.peek('peers'), mistakes);
-  for (const section of [retention, root]) section.close();
+  for (const section of [...sections.values(), root]) section.close();
   const inOrder = mistakes.toSorted((a, b) => a.line - b.line || a.column - b.column);
   return { configuration: { file, settings, sources, sharing }, mistakes: inOrder };
 }

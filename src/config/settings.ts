@@ -1,10 +1,16 @@
 import { parseBytes } from '../core/byte-size.ts';
 import { parseDuration } from '../core/duration.ts';
+import { isAccountName } from '../core/permissions.ts';
 import { assertWholeNumber } from '../core/whole-number.ts';
 import { UsageError } from '../errors.ts';
 import type { Placed } from './mistake.ts';
 
 export type SettingValue = string | number;
+
+/** The maps of the file that hold settings. */
+export const SETTING_SECTIONS = ['retention', 'permissions'] as const;
+
+export type SettingSection = (typeof SETTING_SECTIONS)[number];
 
 /** A setting that an option of the same name overrides. */
 export interface Setting {
@@ -13,7 +19,7 @@ export interface Setting {
   /** The name of the option's value in a program. */
   readonly option: string;
   /** The map of the file that holds it; `undefined`: the outermost. */
-  readonly section?: 'retention';
+  readonly section?: SettingSection;
   /** An environment variable that comes between option and file. */
   readonly variable?: string;
   /** Its value when nobody says anything; `undefined`: off, or told by the host. */
@@ -65,6 +71,9 @@ export const SETTINGS: readonly Setting[] = [
   { key: 'gone', option: 'gone', section: 'retention', fallback: 'keep', read: gone },
   { key: 'trash-for', option: 'trashFor', section: 'retention', fallback: DEFAULT_TRASH_FOR, read: duration },
   { key: 'trash-min-free', option: 'trashMinFree', section: 'retention', fallback: 10, read: number(0, 99) },
+  { key: 'owner', option: 'volumeOwner', section: 'permissions', read: account },
+  { key: 'group', option: 'volumeGroup', section: 'permissions', read: account },
+  { key: 'mode', option: 'volumeMode', section: 'permissions', read: mode },
 ];
 
 /** Where an effective value comes from. */
@@ -153,6 +162,19 @@ function size(given: string, name: string): string {
 function largeSize(given: string, name: string): string {
   if (parseBytes(given, name) > 0n) return given;
   throw new UsageError(`${name} must be larger than nothing`, { hint: 'leave it out to have no limit' });
+}
+
+function account(given: string, name: string): string {
+  if (isAccountName(given)) return given;
+  throw new UsageError(`${name} cannot be '${given}'`, { hint: 'give a name, such as libvirt-qemu, or a number' });
+}
+
+/** libvirtd has to write what it makes, also where it is not root; and nobody else but a group may change an image. */
+function mode(given: string, name: string): string {
+  if (/^0?6[0246][04]$/.test(given)) return given.padStart(4, '0');
+  throw new UsageError(`${name} cannot be ${given}`, {
+    hint: 'the owner reads and writes, the group may, others may only read: such as 0600, 0640 or 0660',
+  });
 }
 
 /** A whole number, as it stands. */

@@ -1,10 +1,4 @@
-/** Who may open the file of a volume, as libvirt writes it. */
-export interface Permissions {
-  /** Octal, as in `0600`. */
-  readonly mode: string;
-  readonly owner: number;
-  readonly group: number;
-}
+import type { Permissions } from './permissions.ts';
 
 /** What a volume is to become under the name that it has. */
 export interface Replacement {

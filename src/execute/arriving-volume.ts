@@ -84,10 +84,10 @@ export class ArrivingVolume {
 
   async #make(): Promise<void> {
     const { volumeName, image } = this.#arrival;
-    const { connection, poolName, journal } = this.#environment;
+    const { connection, poolName, permissions, journal } = this.#environment;
     const { sizeBytes: capacityBytes } = image;
     try {
-      const xml = volumeXml({ name: volumeName, capacityBytes, allocationBytes: 0n, format: 'raw' });
+      const xml = volumeXml({ name: volumeName, capacityBytes, allocationBytes: 0n, format: 'raw', permissions });
       const made = fileIdentity(await createVolume(connection, poolName, xml));
       // A later run only goes on with this very file.
       if (made !== undefined) await journal.note(this.#arrival.intentId, { made }, true);

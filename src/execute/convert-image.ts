@@ -48,10 +48,10 @@ function assertSameFormat({ format = 'unknown' }: Volume, { received, name }: Co
 }
 
 async function convert(source: Volume, { volumeName, name }: Conversion, environment: Environment): Promise<void> {
-  const { connection, poolName } = environment;
+  const { connection, poolName, permissions } = environment;
   const { capacityBytes } = source;
   const { availableBytes } = await poolSpace(connection, poolName);
-  const xml = volumeXml({ name: volumeName, capacityBytes, allocationBytes: 0n, format: 'qcow2' });
+  const xml = volumeXml({ name: volumeName, capacityBytes, allocationBytes: 0n, format: 'qcow2', permissions });
   try {
     await createVolumeFrom(connection, poolName, xml, { pool: poolName, name: source.name });
   } catch (cause) {

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { ImageSink } from '../core/ports.ts';
 import type { Digest } from '../core/record.ts';
-import type { Permissions } from '../core/replacement.ts';
+import type { NewPermissions } from '../core/permissions.ts';
 import { FailureError, IntegrityError } from '../errors.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
@@ -19,7 +19,7 @@ export interface VolumeCopy {
   readonly targetPool?: string;
   /** What the source must be. */
   readonly digest?: Digest | undefined;
-  readonly permissions: Permissions | undefined;
+  readonly permissions: NewPermissions | undefined;
   /** Stops the copy; what there is of it stays. */
   readonly signal?: AbortSignal;
   /** Called when the target has been made, which from then on is the copy's own. */

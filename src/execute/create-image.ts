@@ -20,9 +20,9 @@ export interface EmptyImage extends Omit<ImageToMake, 'source' | 'stagingNames'>
  */
 export function createImage(job: EmptyImage, environment: Environment): Promise<ImageRecord> {
   const { format, capacityBytes, volumeName } = job;
-  const { connection, poolName } = environment;
+  const { connection, poolName, permissions } = environment;
   return makeImage({ ...job, source: undefined, stagingNames: [] }, environment, async () => {
-    const xml = volumeXml({ name: volumeName, capacityBytes, allocationBytes: 0n, format });
+    const xml = volumeXml({ name: volumeName, capacityBytes, allocationBytes: 0n, format, permissions });
     await createVolume(connection, poolName, xml);
     const tags = { x_poolkeeper_format: format };
     if (format === 'raw') return { provenance: { sizeBytes: capacityBytes, digest: undefined }, tags };

@@ -1,3 +1,4 @@
+import type { NewPermissions } from '../core/permissions.ts';
 import { UsageError } from '../errors.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import { createVolume, type Volume, volumeXml } from '../libvirt/volume.ts';
@@ -10,6 +11,7 @@ export interface OverlayRequest {
   readonly name: string;
   /** As the domain will see it; by default as large as the image. */
   readonly sizeBytes: bigint | undefined;
+  readonly permissions: NewPermissions | undefined;
 }
 
 /** Linux's longest file name. */
@@ -36,7 +38,7 @@ export function checkCloneName(name: string): void {
  * @throws UsageError when the size is smaller than the image; FailureError when the name is taken; LibvirtError.
  */
 export function createOverlay(connection: Connection, base: BaseImage, request: OverlayRequest): Promise<Volume> {
-  const { pool, name, sizeBytes } = request;
+  const { pool, name, sizeBytes, permissions } = request;
   assertNotSmaller(base, sizeBytes);
   const { format, volume, capacityBytes } = base;
   const xml = volumeXml({
@@ -45,6 +47,7 @@ export function createOverlay(connection: Connection, base: BaseImage, request: 
     allocationBytes: 0n,
     format: 'qcow2',
     backing: { path: volume.path, format },
+    permissions,
   });
   return makeNewVolume(pool, name, () => createVolume(connection, pool, xml));
 }

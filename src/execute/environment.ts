@@ -1,5 +1,6 @@
 import { identityText } from '../core/identity.ts';
 import { type ImageStatus, wayTo } from '../core/lifecycle.ts';
+import type { NewPermissions } from '../core/permissions.ts';
 import type { Clock, Fetcher, Progress } from '../core/ports.ts';
 import type { ImageRecord, RecordTimes } from '../core/record.ts';
 import { IntegrityError } from '../errors.ts';
@@ -20,6 +21,8 @@ export interface Environment {
   readonly clock: Clock;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** What volumes are made with that keep no other volume's permissions; `undefined`: libvirt's defaults. */
+  readonly permissions: NewPermissions | undefined;
   /** The name and version of this program, for records. */
   readonly program: string;
   /** The name of this run, for records of the images that it retires. */

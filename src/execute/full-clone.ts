@@ -1,4 +1,5 @@
 import type { Digest } from '../core/record.ts';
+import type { NewPermissions } from '../core/permissions.ts';
 import { PoolkeeperError } from '../errors.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import { createVolumeFrom, lookupVolume, resizeVolume, type Volume, volumeXml } from '../libvirt/volume.ts';
@@ -15,6 +16,7 @@ export interface FullClone {
   readonly name: string;
   /** As the domain will see it; by default as large as the image. */
   readonly sizeBytes: bigint | undefined;
+  readonly permissions: NewPermissions | undefined;
   /** What the image's bytes must be, as far as that is known. */
   readonly digest: Digest | undefined;
   readonly signal: AbortSignal;
@@ -44,7 +46,8 @@ async function copyFlattened(clone: FullClone): Promise<void> {
   const { connection, base, pool, name, signal } = clone;
   const unfinished = `${name}.unfinished`;
   const { capacityBytes, volume } = base;
-  const xml = volumeXml({ name: unfinished, capacityBytes, allocationBytes: 0n, format: 'qcow2' });
+  const { permissions } = clone;
+  const xml = volumeXml({ name: unfinished, capacityBytes, allocationBytes: 0n, format: 'qcow2', permissions });
   const flat = await makeNewVolume(pool, unfinished, () => createVolumeFrom(connection, pool, xml, volume));
   try {
     signal.throwIfAborted();
@@ -56,7 +59,7 @@ async function copyFlattened(clone: FullClone): Promise<void> {
 
 /** Only what was made here is removed: whatever else bears the name is somebody's. */
 async function copy(clone: FullClone, source: Volume, digest: Digest | undefined): Promise<void> {
-  const { connection, pool, name, signal, onProgress } = clone;
+  const { connection, pool, name, permissions, signal, onProgress } = clone;
   let isOwn = false;
   const onCreated = (): void => {
     isOwn = true;
@@ -66,7 +69,7 @@ async function copy(clone: FullClone, source: Volume, digest: Digest | undefined
     sourceName: source.name,
     targetPool: pool,
     targetName: name,
-    permissions: undefined,
+    permissions,
   };
   const how = { connection, digest, signal, onCreated, onProgress };
   try {

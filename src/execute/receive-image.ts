@@ -146,13 +146,14 @@ class Upload {
 
   async open(head: Uint8Array): Promise<ImageSink> {
     const { name, type } = this.#reception;
-    const { connection, poolName } = this.#environment;
+    const { connection, poolName, permissions } = this.#environment;
     const found = checkImportedHeader(head, { name, type, sizeBytes: this.#sizeBytes });
     const stored = storedFormat(found, type);
     const volumeName = found === stored ? this.#reception.volumeName : this.#reception.stagingName;
     this.#target = { found, stored, volumeName };
     const size = { capacityBytes: this.#sizeBytes ?? 0n, allocationBytes: 0n };
-    await createVolume(connection, poolName, volumeXml({ name: volumeName, ...size, format: 'raw' }));
+    const xml = volumeXml({ name: volumeName, ...size, format: 'raw', permissions });
+    await createVolume(connection, poolName, xml);
     return openUpload(connection, poolName, volumeName, { offset: 0n, length: 0n });
   }
 }

@@ -1,7 +1,7 @@
 import { encodeVolumeName, type Identity } from '../core/identity.ts';
 import { traitsOf } from '../core/image-summary.ts';
 import type { ImageRecord } from '../core/record.ts';
-import type { Permissions } from '../core/replacement.ts';
+import type { Permissions } from '../core/permissions.ts';
 import { FailureError } from '../errors.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
 import { createVolumeFrom, volumeXml } from '../libvirt/volume.ts';

@@ -4,8 +4,11 @@ import { dirname, resolve } from 'node:path';
 import { formatBytes } from '../core/byte-size.ts';
 import { type Finding, ok, orOk, problem, warning } from '../core/finding.ts';
 import { isHindrance } from '../core/reference.ts';
+import { type Account, ENTER, grants } from '../core/permissions.ts';
 import { isFilePool, openTrash } from '../execute/pool-trash.ts';
+import { lookupQemuUser } from '../libvirt/qemu-user.ts';
 import { poolSpace } from '../libvirt/storage-pool.ts';
+import { accountOf } from '../state/accounts.ts';
 import { ensurePrivateDir } from '../state/private-dir.ts';
 import { fileError } from '../state/file-error.ts';
 import { findMisplaced, isHarmful, misplacementText } from '../usage/directories.ts';
@@ -59,17 +62,23 @@ async function isWritable(dir: string): Promise<boolean> {
 export async function checkReadable({ connection, pool }: PoolPatient): Promise<readonly Finding[]> {
   const { targetPath } = pool;
   if (targetPath === undefined || !new URL(connection.uri).pathname.endsWith('/system')) return [];
-  return orOk(await closedDirectories(targetPath), `every user, and so QEMU's, can enter '${targetPath}'`);
+  const user = await lookupQemuUser(connection);
+  const account = user === undefined ? undefined : await accountOf(user.uid, user.gid);
+  return orOk(await closedDirectories(targetPath, account), `QEMU's user can enter '${targetPath}'`);
 }
 
-/** The directories on the way to an image, the last included, that not everybody can enter. */
-export async function closedDirectories(path: string): Promise<readonly Finding[]> {
+/** The directories on the way to an image, the last included, that a user cannot enter; if it is not known which, not everybody. */
+export async function closedDirectories(path: string, account?: Account): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (let dir = resolve(path); dir !== dirname(dir); dir = dirname(dir)) {
-    const { mode } = await stat(dir).catch((cause: unknown) => {
+    const { mode, uid, gid } = await stat(dir).catch((cause: unknown) => {
       throw fileError(`cannot look at '${dir}'`, cause);
     });
-    if ((mode & constants.S_IXOTH) === 0)
+    const isOpen =
+      account === undefined
+        ? (mode & constants.S_IXOTH) !== 0
+        : grants({ mode, owner: uid, group: gid }, account, ENTER);
+    if (!isOpen)
       findings.push(
         warning(`QEMU's user may not be able to enter '${dir}' on the way to the images`, `chmod o+x '${dir}'`),
       );

@@ -2,6 +2,7 @@ import { type CheckedFinding, type Finding, problem } from '../core/finding.ts';
 import { PoolkeeperError } from '../errors.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
+import type { PermissionSettings } from '../state/accounts.ts';
 import type { PoolStatePaths } from '../state/paths.ts';
 import type { OwnDirectory } from '../usage/directories.ts';
 import type { PoolSight } from './judge-pool.ts';
@@ -22,6 +23,8 @@ export interface PoolPatient {
   readonly uid: number;
   /** Where poolkeeper writes to. */
   readonly directories: readonly OwnDirectory[];
+  /** What is configured for the permissions of new volumes. */
+  readonly permissions: PermissionSettings;
   /** Milliseconds since the epoch. */
   readonly now: number;
   /** What is to stay free in the pool. */

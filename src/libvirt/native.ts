@@ -182,6 +182,7 @@ function connectFunctions(declare: Declarations): ConnectFunctions {
     connectClose: declare.remote('int virConnectClose(void *)'),
     connectGetURI: declare.text('virConnectGetURI', ['void *']),
     connectGetHostname: declare.text('virConnectGetHostname', ['void *']),
+    connectGetCapabilities: declare.text('virConnectGetCapabilities', ['void *']),
     lastError: declare.error('void *virGetLastError()'),
     connGetLastError: declare.error('void *virConnGetLastError(void *)'),
     connResetLastError: declare.local('void virConnResetLastError(void *)'),

@@ -47,6 +47,7 @@ export interface ConnectFunctions {
   connectClose: (connection: ConnectHandle) => Promise<number>;
   connectGetURI: (connection: ConnectHandle) => Promise<string | null>;
   connectGetHostname: (connection: ConnectHandle) => Promise<string | null>;
+  connectGetCapabilities: (connection: ConnectHandle) => Promise<string | null>;
   lastError: () => NativeError | undefined;
   connGetLastError: (connection: ConnectHandle) => NativeError | undefined;
   connResetLastError: (connection: ConnectHandle) => void;

@@ -1,4 +1,4 @@
-import type { Permissions } from '../core/replacement.ts';
+import type { Permissions } from '../core/permissions.ts';
 import { LibvirtError } from '../errors.ts';
 import { readVolumeForm, type VolumeTexts } from './xml/volume-form.ts';
 import { parseXml, textAt } from './xml-text.ts';

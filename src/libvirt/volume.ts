@@ -1,4 +1,4 @@
-import type { Permissions } from '../core/replacement.ts';
+import type { NewPermissions } from '../core/permissions.ts';
 import { isTrashFolder } from '../core/trash.ts';
 import { LibvirtError, PoolkeeperError } from '../errors.ts';
 import { isNoStorageVolume } from './error-codes.ts';
@@ -49,7 +49,7 @@ export interface VolumeDescription {
   /** Version of the qcow2 format, `0.10` or `1.1`; without it libvirt's default, which is the older. */
   readonly compat?: string;
   /** Without them libvirt's defaults. */
-  readonly permissions?: Permissions | undefined;
+  readonly permissions?: NewPermissions | undefined;
 }
 
 /**
@@ -187,8 +187,9 @@ function isExact(name: string): boolean {
   return !name.includes('\uFFFD');
 }
 
-function permissionsXml({ mode, owner, group }: Permissions): string {
-  return `<permissions><mode>${mode}</mode><owner>${owner}</owner><group>${group}</group></permissions>`;
+function permissionsXml({ mode, owner, group }: NewPermissions): string {
+  const parts = Object.entries({ mode, owner, group }).filter(([, value]) => value !== undefined);
+  return `<permissions>${parts.map(([name, value]) => `<${name}>${value}</${name}>`).join('')}</permissions>`;
 }
 
 function formatXml(format: string): string {

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { chmod, mkdir, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { startPrivateLibvirtd } from '../support/private-libvirtd.ts';
 import { type Run, runProgram, World } from '../support/world.ts';
 
 const run = promisify(execFile);
@@ -30,7 +31,7 @@ interface Host {
 
 /** A host with one image that waits for nothing but its deletion, and one that a domain needs. */
 async function open(inside?: (root: string) => readonly string[]): Promise<Host> {
-  const world = await World.start(inside);
+  const world = await World.start(() => startPrivateLibvirtd(inside));
   await mkdir(world.poolPath, { recursive: true });
   await world.libvirtd.give(world.poolPath);
   await world.createPool();

@@ -104,6 +104,9 @@ describe('the configuration', () => {
       'retention.gone: keep  # default',
       'retention.trash-for: 7d  # default',
       'retention.trash-min-free: 10  # default',
+      'permissions.owner:  # default',
+      'permissions.group:  # default',
+      'permissions.mode:  # default',
       'sources.ubuntu.url: https://images.test/releases/  # FILE:6',
       'sources.ubuntu.keyring: ubuntu  # FILE:7',
       'sources.ubuntu.filters: [release~^(jammy|noble)$, arch=amd64]  # FILE:8',
@@ -180,6 +183,9 @@ describe('the configuration', () => {
       'metadata-dir',
       'retention.unused-for',
       'retention.max-size',
+      'permissions.owner',
+      'permissions.group',
+      'permissions.mode',
     ]);
   });
 });

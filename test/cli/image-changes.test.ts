@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runInProcess } from '../support/in-process.ts';
 import { jsonLines } from '../support/json-lines.ts';
@@ -190,5 +190,37 @@ describe('what an administrator decides about images', () => {
     ]);
     expect((await pk('chmod', 'golden', '777')).status).to.equal(2);
     expect(await readFile(path)).to.deep.equal(before);
+  });
+
+  it('the permissions of a clone are changed like those of an image, by its whole name', async () => {
+    const path = (await pk('clone', 'golden', 'web1.qcow2')).stdout.trim();
+    const image = await stat((await pk('path', 'golden')).stdout.trim());
+    const run = await pk('chmod', 'web1.qcow2', '660', '--json');
+    expect(jsonLines(run.stdout)).to.deep.equal([
+      { message_type: 'permissions_changed', volume: 'web1.qcow2', path, mode: '660' },
+    ]);
+    const { uid, gid, mode } = await stat(path);
+    expect(mode & 0o777).to.equal(0o660);
+    expect((await pk('chown', 'web1.qcow2', `${uid}:${gid}`)).stdout).to.equal(
+      `changed volume 'web1.qcow2' to ${uid}:${gid}\n`,
+    );
+    expect(await stat((await pk('path', 'golden')).stdout.trim())).to.include({ mode: image.mode, uid: image.uid });
+    expect(errorOf(await pk('chmod', 'web1', '660'))).to.deep.equal([4, "no image is called 'web1'"]);
+    expect((await pk('chmod', '../web1.qcow2', '660')).status).to.equal(4);
+    await world.libvirtd.virsh('vol-delete', 'web1.qcow2', '--pool', 'uvtool');
+  });
+
+  it('permissions that libvirt may not give leave nothing behind', async () => {
+    const config = join(world.root, 'permissions.yaml');
+    await writeFile(config, 'permissions: { owner: 4242, group: 4242, mode: 0640 }\n');
+    const volumes = await world.volumes();
+    const refused = await pk('clone', 'golden', 'web1.qcow2', '--config', config);
+    expect(refused.status).to.equal(10);
+    expect(refused.stderr).to.include(`cannot chown ${join(world.poolPath, 'web1.qcow2')} to (4242, 4242)`);
+    expect(await world.volumes()).to.deep.equal(volumes);
+    await writeFile(config, 'permissions: { mode: 0640 }\n');
+    const path = (await pk('clone', 'golden', 'web1.qcow2', '--config', config)).stdout.trim();
+    expect((await stat(path)).mode & 0o777).to.equal(0o640);
+    await world.libvirtd.virsh('vol-delete', 'web1.qcow2', '--pool', 'uvtool');
   });
 });

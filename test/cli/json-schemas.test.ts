@@ -79,6 +79,8 @@ describe('the schemas of --json', () => {
       ['import', join(world.root, 'own.qcow2'), '--name', 'own'],
       ['create', '--name', 'data', '--size', '1M'],
       ['clone', NOBLE, 'disk.qcow2', '--overlay'],
+      ['chmod', 'disk.qcow2', '600'],
+      ['chmod', NOBLE, '600'],
       ['lock', NOBLE, '--until', '1h'],
       ['unlock', NOBLE],
       ['disable', NOBLE],

@@ -95,6 +95,17 @@ describe('a lease', () => {
     expect(run).to.deep.equal({ status: 7, stdout: `${path} a=${path},b=${path} 007 - --json\n`, stderr: '' });
   });
 
+  it('tells the command which libvirt and which pool it works on', async () => {
+    const run = await lease(NOBLE, '--', 'sh', '-c', 'echo "$LIBVIRT_DEFAULT_URI $POOLKEEPER_POOL"');
+    expect(run).to.deep.equal({ status: 0, stdout: `${world.libvirtd.uri} uvtool\n`, stderr: '' });
+    const inner = world
+      .commandLine(['path', NOBLE])
+      .filter((word) => word !== '--connect' && word !== world.libvirtd.uri);
+    const path = `${world.volumePath('noble', '20240423')}\n`;
+    expect(await lease(NOBLE, '--', ...inner)).to.deep.equal({ status: 0, stdout: path, stderr: '' });
+    expect(await lease(NOBLE, '--', 'virsh', '-q', 'pool-list', '--name')).to.include({ status: 0, stderr: '' });
+  });
+
   it('passes every signal on, and ends with the command', async () => {
     const script = `trap 'n=$((n+1)); touch int$n; [ $n = 2 ] && exit 5' INT; touch int0; while :; do sleep 0.02; done`;
     const program = startProgram([...world.options, 'lease', 'run', NOBLE, '--', 'sh', '-c', script], world.root);

@@ -4,7 +4,7 @@ import { closeSync, openSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
@@ -15,29 +15,33 @@ const NOBODY = { uid: 65_534, gid: 65_534 };
 const PACKAGES = 'apt-get install libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils util-linux';
 const START_TIMEOUT_MS = 20_000;
 
-/** A session libvirtd of its own, under a directory of its own. Several can run side by side, one per "host". */
+/** How a daemon is started and reached. */
+export interface DaemonKind {
+  readonly mode: 'session' | 'system';
+  readonly socket: string;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly command: readonly string[];
+  /** Who it runs as, unless it is who runs the tests. */
+  readonly user: { readonly uid: number; readonly gid: number } | undefined;
+  /** Where it writes down the pids of its QEMUs. */
+  readonly pidFolder: string;
+  /** A file of `/proc/PID` in which a QEMU of this daemon, and of no other, has the name of its directory. */
+  readonly proof: string;
+}
+
+/** A libvirtd of its own, under a directory of its own. Several can run side by side, one per "host". */
 export class PrivateLibvirtd {
   /** Reached only through this URI. */
   readonly uri: string;
   /** Its directory; everything it writes is below. */
   readonly root: string;
-  readonly #environment: NodeJS.ProcessEnv;
-  readonly #inside: readonly string[];
+  readonly #kind: DaemonKind;
   #daemon: ChildProcess | undefined;
 
-  /** @param inside a command that runs the daemon, for example in a namespace of its own. */
-  constructor(root: string, inside: readonly string[] = []) {
+  constructor(root: string, kind: DaemonKind) {
     this.root = root;
-    this.#inside = inside;
-    this.#environment = {
-      PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
-      HOME: root,
-      XDG_RUNTIME_DIR: join(root, 'run'),
-      XDG_CONFIG_HOME: join(root, 'config'),
-      XDG_CACHE_HOME: join(root, 'cache'),
-      XDG_DATA_HOME: join(root, 'data'),
-    };
-    this.uri = `qemu+unix:///session?socket=${this.#socket}`;
+    this.#kind = kind;
+    this.uri = `qemu+unix:///${kind.mode}?socket=${kind.socket}`;
   }
 
   get pid(): number {
@@ -55,20 +59,20 @@ export class PrivateLibvirtd {
 
   /** Hands a file or directory over to the daemon's user. */
   async give(path: string): Promise<void> {
-    if (isRoot()) await chown(path, NOBODY.uid, NOBODY.gid);
+    const { user } = this.#kind;
+    if (user !== undefined) await chown(path, user.uid, user.gid);
   }
 
   /** What virsh prints for this daemon. */
   async virsh(...args: readonly string[]): Promise<string> {
-    const { stdout } = await run('virsh', ['-q', '-c', this.uri, ...args], { env: this.#environment });
+    const { stdout } = await run('virsh', ['-q', '-c', this.uri, ...args], { env: this.#kind.environment });
     return stdout;
   }
 
   async start(): Promise<void> {
     const log = openSync(join(this.root, 'libvirtd.log'), 'a');
-    const [command, args] = asDaemonUser('libvirtd', []);
-    const [first = command, ...words] = [...this.#inside, command, ...args];
-    const daemon = spawn(first, words, { env: this.#environment, cwd: this.root, stdio: ['ignore', log, log] });
+    const [command = '', ...args] = this.#kind.command;
+    const daemon = spawn(command, args, { env: this.#kind.environment, cwd: this.root, stdio: ['ignore', log, log] });
     closeSync(log);
     this.#daemon = daemon;
     const failed = once(daemon, 'error').then(([error]) => Promise.reject(error));
@@ -98,10 +102,6 @@ export class PrivateLibvirtd {
     await rm(this.root, { recursive: true, force: true });
   }
 
-  get #socket(): string {
-    return join(this.root, 'run/libvirt/libvirt-sock');
-  }
-
   async #end(signal: NodeJS.Signals): Promise<void> {
     const daemon = this.#daemon;
     this.#daemon = undefined;
@@ -114,8 +114,8 @@ export class PrivateLibvirtd {
   /** Resolves when the socket accepts connections. */
   async #answers(): Promise<void> {
     const until = Date.now() + START_TIMEOUT_MS;
-    while (!(await accepts(this.#socket))) {
-      if (Date.now() > until) throw new Error(`${this.#socket} accepts no connections`);
+    while (!(await accepts(this.#kind.socket))) {
+      if (Date.now() > until) throw new Error(`${this.#kind.socket} accepts no connections`);
       await delay(10);
     }
   }
@@ -126,15 +126,15 @@ export class PrivateLibvirtd {
     return new Error(`cannot start a private libvirtd; if packages are missing: ${PACKAGES}\n${log}`, { cause });
   }
 
-  /** A pid file may be older than the process that has the number now; only QEMU's own arguments name our directory. */
+  /** A pid file may be older than the process that has the number now. */
   async #qemuPids(): Promise<number[]> {
-    const folder = join(this.root, 'run/libvirt/qemu/run');
+    const folder = this.#kind.pidFolder;
     const names = await readdir(folder).catch(() => []);
     const pids = [];
     for (const name of names.filter((file) => file.endsWith('.pid'))) {
       const pid = (await readFile(join(folder, name), 'utf8')).trim();
-      const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-      if (command.includes(this.root)) pids.push(Number(pid));
+      const found = await readFile(`/proc/${pid}/${this.#kind.proof}`, 'utf8').catch(() => '');
+      if (found.includes(basename(this.root))) pids.push(Number(pid));
     }
     return pids;
   }
@@ -149,7 +149,7 @@ export async function startPrivateLibvirtd(
   inside: (root: string) => readonly string[] = () => [],
 ): Promise<PrivateLibvirtd> {
   const root = await mkdtemp(join(tmpdir(), 'pk-'));
-  const libvirtd = new PrivateLibvirtd(root, inside(root));
+  const libvirtd = new PrivateLibvirtd(root, sessionDaemon(root, inside(root)));
   await chmod(root, 0o755);
   await libvirtd.give(root);
   for (const folder of ['run', 'config', 'config/libvirt', 'cache', 'data']) {
@@ -182,10 +182,26 @@ function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
 
-function asDaemonUser(command: string, args: readonly string[]): [string, string[]] {
-  if (!isRoot()) return [command, [...args]];
+/** @param inside a command that runs the daemon, for example in a namespace of its own. */
+function sessionDaemon(root: string, inside: readonly string[]): DaemonKind {
   const { uid, gid } = NOBODY;
-  return ['setpriv', [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', command, ...args]];
+  const asUser = isRoot() ? ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'] : [];
+  return {
+    mode: 'session',
+    socket: join(root, 'run/libvirt/libvirt-sock'),
+    environment: {
+      PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+      HOME: root,
+      XDG_RUNTIME_DIR: join(root, 'run'),
+      XDG_CONFIG_HOME: join(root, 'config'),
+      XDG_CACHE_HOME: join(root, 'cache'),
+      XDG_DATA_HOME: join(root, 'data'),
+    },
+    command: [...inside, ...asUser, 'libvirtd'],
+    user: isRoot() ? NOBODY : undefined,
+    pidFolder: join(root, 'run/libvirt/qemu/run'),
+    proof: 'cmdline',
+  };
 }
 
 async function accepts(socketPath: string): Promise<boolean> {

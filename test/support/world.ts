@@ -14,7 +14,8 @@ import { type PrivateLibvirtd, startPrivateLibvirtd } from './private-libvirtd.t
 import { createQcow2, domainXml, type DomainDisk, qemuIo } from './qemu.ts';
 import { buildStream, productName, type ProductPlan, writeDocument } from './stream-builder.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../../bin/poolkeeper.js', import.meta.url));
+/** The program as it is installed. */
+export const PROGRAM = fileURLToPath(new URL('../../../bin/poolkeeper.js', import.meta.url));
 
 /** How a run of the program ended. */
 export interface Run {
@@ -49,14 +50,14 @@ export class World {
     this.root = parts.root;
   }
 
-  /** @param inside as for `startPrivateLibvirtd`. */
-  static async start(inside?: (root: string) => readonly string[]): Promise<World> {
+  /** With a session daemon, unless `startLibvirtd` starts another one. */
+  static async start(startLibvirtd: () => Promise<PrivateLibvirtd> = startPrivateLibvirtd): Promise<World> {
     const root = await mkdtemp(join(tmpdir(), 'pk-world-'));
     await mkdir(join(root, 'mirror'));
     const gpg = await openGpgHome();
     const key = await gpg.createKey({ userId: 'Sample Cloud Image Builder' });
     await writeFile(join(root, 'keyring.gpg'), await gpg.exportKeys([key]));
-    const [libvirtd, server] = await Promise.all([startPrivateLibvirtd(inside), startHttpServer(join(root, 'mirror'))]);
+    const [libvirtd, server] = await Promise.all([startLibvirtd(), startHttpServer(join(root, 'mirror'))]);
     return new World({ libvirtd, server, gpg, key, root });
   }
 
@@ -322,14 +323,16 @@ export interface RunningProgram {
 
 /** Starts the program as it is installed. A run that a signal ended has status -1. */
 export function startProgram(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): RunningProgram {
+  return startWords([process.execPath, PROGRAM, ...args], cwd, env);
+}
+
+/** As `startProgram`, by the words of a command line, such as `World.commandLine` has. */
+export function startWords(words: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): RunningProgram {
   // What the administrator of this machine configured is none of the test's business.
   const own = { HOME: cwd, NO_COLOR: '1', POOLKEEPER_CONFIG: '/dev/null', ...UNCOVERED };
   const environment = { PATH: process.env['PATH'], ...own, ...env };
-  const child = spawn(process.execPath, [PROGRAM, ...args], {
-    cwd,
-    env: environment,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const [command = '', ...args] = words;
+  const child = spawn(command, args, { cwd, env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
   return { kill: (signal) => child.kill(signal), ended: endOf(child) };
 }
 

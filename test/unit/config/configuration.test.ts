@@ -7,7 +7,7 @@ const SEE_EXAMPLE = 'see poolkeeper.yaml(5) for an example';
 const USE_DEFAULT = 'leave the line out to use the default';
 const DURATION = 'write seconds, or a number with s, m, h, d or w, such as 2h or 1h30m';
 const TOP =
-  'known here: retention, connect, pool, state-dir, cache-dir, metadata-dir, jobs, reserve, retries, stall-timeout, sources, storage, peers';
+  'known here: retention, permissions, connect, pool, state-dir, cache-dir, metadata-dir, jobs, reserve, retries, stall-timeout, sources, storage, peers';
 const ADDRESS = 'url: https://images.test/';
 
 function read(text: string): ReturnType<typeof readConfiguration> {
@@ -97,6 +97,31 @@ const MISTAKES: readonly (readonly [what: string, text: string, ...mistakes: str
     'no version',
     'retention:\n  keep-versions: 0\n',
     "2:18 'keep-versions' must be a whole number from 1 to 1000; write it in digits, such as 1, or leave it out to have the default",
+  ],
+  [
+    'a user that can be none',
+    'permissions:\n  owner: -1\n',
+    "2:10 'owner' cannot be '-1'; give a name, such as libvirt-qemu, or a number",
+  ],
+  [
+    'a mode by which everybody may write',
+    'permissions:\n  mode: 0666\n',
+    "2:9 'mode' cannot be 0666; the owner reads and writes, the group may, others may only read: such as 0600, 0640 or 0660",
+  ],
+  [
+    'a mode by which libvirt cannot write what it makes',
+    'permissions: {mode: 440}\n',
+    "1:21 'mode' cannot be 440; the owner reads and writes, the group may, others may only read: such as 0600, 0640 or 0660",
+  ],
+  [
+    'a mode that lets files be executed',
+    'permissions: {mode: 0750}\n',
+    "1:21 'mode' cannot be 0750; the owner reads and writes, the group may, others may only read: such as 0600, 0640 or 0660",
+  ],
+  [
+    'permissions that are none',
+    'permissions: 0640\n',
+    `1:14 'permissions' must be a map of keys; write 'KEY: VALUE', with a space behind the colon`,
   ],
   [
     'other hosts',

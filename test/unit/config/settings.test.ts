@@ -30,6 +30,9 @@ describe('effectiveSettings', () => {
       'unused-for': undefined,
       'max-size': undefined,
       gone: 'keep',
+      owner: undefined,
+      group: undefined,
+      mode: undefined,
     });
     expect([...effective.values()].map(({ origin }) => origin)).to.deep.equal(SETTINGS.map(() => byDefault));
   });

@@ -17,6 +17,18 @@ describe('volumeXml', () => {
         "<backingStore><path>/srv/&#60;base&#62;</path><format type='raw'/></backingStore></volume>",
     );
   });
+
+  it('asks for the permissions that are known, and leaves the others to libvirt', () => {
+    const volume = { name: 'p', capacityBytes: 1n, format: 'raw' };
+    const permissionsIn = (xml: string) => /<format type='raw'\/>(.*)<\/target>/.exec(xml)?.[1];
+    expect(permissionsIn(volumeXml({ ...volume, permissions: { owner: 0, group: 64_055, mode: '0640' } }))).to.equal(
+      '<permissions><mode>0640</mode><owner>0</owner><group>64055</group></permissions>',
+    );
+    expect(permissionsIn(volumeXml({ ...volume, permissions: { group: 64_055 } }))).to.equal(
+      '<permissions><group>64055</group></permissions>',
+    );
+    expect(permissionsIn(volumeXml({ ...volume, permissions: undefined }))).to.equal('');
+  });
 });
 
 describe('poolXml', () => {
