@@ -58,7 +58,7 @@ describe('directories of poolkeeper', () => {
 
   it('may lie in the folder of another pool, which is told, and must not be it [F8]', async () => {
     const wide = await world.libvirtd.poolDir('wide');
-    await world.libvirtd.virsh('pool-define-as', 'wide', 'dir', '--target', wide);
+    await world.libvirtd.virsh(`pool-define-as wide dir --target ${wide}; pool-start wide`);
     const inside = ['--state-dir', join(wide, 'state')];
     expect(await sync(...inside)).to.include({ status: 0, stderr: '' });
     const doctor = await world.poolkeeper('doctor', ...inside);
@@ -73,7 +73,7 @@ describe('directories of poolkeeper', () => {
     expect(wrong.status).to.equal(2);
     expect(wrong.stderr).to.contain("cache directory '").and.contain("storage pool 'wide'");
     expect(await check(join(wide, 'state'))).to.include({ status: 0 });
-    await world.libvirtd.virsh('pool-undefine', 'wide');
+    await world.libvirtd.virsh('pool-destroy wide; pool-undefine wide');
     await rm(wide, { recursive: true });
   });
 

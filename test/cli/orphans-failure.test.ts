@@ -1,8 +1,11 @@
 import { expect } from 'chai';
-import { chmod, chown } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { createQcow2 } from '../support/qemu.ts';
 import { World } from '../support/world.ts';
+
+const runCommand = promisify(execFile);
 
 describe('poolkeeper orphans --delete, when an overlay in another pool cannot be deleted', () => {
   let world: World;
@@ -21,14 +24,13 @@ describe('poolkeeper orphans --delete, when an overlay in another pool cannot be
     const overlay = join(second, 'overlay.qcow2');
     await createQcow2(overlay, { sizeBytes: 2 ** 20, backing: base });
     await world.libvirtd.give(overlay);
-    // Only who may write to a directory may delete in it.
-    await chown(second, 0, 0);
-    await chmod(second, 0o755);
     await world.libvirtd.virsh('pool-define-as', 'second', 'dir', '--target', second);
     await world.libvirtd.virsh('pool-start', 'second');
     await world.libvirtd.virsh('pool-refresh', 'uvtool');
     const words = ['--all-pools', '--delete', '--yes', '--min-age', '0', '--allow-mass-removal'];
-    const run = await world.poolkeeper('orphans', ...words);
+    // In an immutable directory nobody can delete, not even root.
+    await runCommand('chattr', ['+i', second]);
+    const run = await world.poolkeeper('orphans', ...words).finally(() => runCommand('chattr', ['-i', second]));
     expect(run.status).to.equal(3);
     expect(run.stderr).to.include('overlay.qcow2');
     expect(run.stdout).to.include("spared volume 'base.qcow2' in pool 'uvtool'");

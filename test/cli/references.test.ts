@@ -16,7 +16,7 @@ const HINT = 'poolkeeper: hint: nothing that it may name can be called unused un
 
 interface Golden {
   readonly kind: string;
-  readonly references: unknown;
+  readonly references: readonly Readonly<Record<string, unknown>>[];
 }
 
 function golden(xmlFile: string): Golden {
@@ -26,7 +26,8 @@ function golden(xmlFile: string): Golden {
 /** The line that the program prints for a document in testdata. */
 function expected(xmlFile: string, file = xmlFile): unknown {
   const { kind, references } = golden(xmlFile);
-  return { file, kind, references };
+  // Whether a folder is shown as a FAT disk is for the use graph, not for people.
+  return { file, kind, references: references.map(({ isFat: _isFat, ...reference }) => reference) };
 }
 
 function runReferences(...files: readonly string[]): Promise<Run> {
