@@ -92,7 +92,7 @@ export async function settleForgotten(
   const { hosts } = await readForgotten(place.stateDir);
   const known = hosts.find(({ uri }) => uri === place.uri)?.names ?? [];
   const absent = new Set(absences.map(({ name }) => absenceKey(name)));
-  const isComplete = blindSpots.every(({ kind = 'unseen' }) => kind !== 'unseen');
+  const isComplete = blindSpots.every(({ kind = 'unseen' }) => kind !== 'unseen' && kind !== 'claim');
   const settled = known.flatMap(({ name }): readonly Remembered[] => {
     if (absent.has(absenceKey(name))) return [];
     const isBack = name.kind === 'path' && lstatSync(name.path, { throwIfNoEntry: false }) !== undefined;

@@ -57,8 +57,11 @@ export interface Return {
 /** What became of an entry that was to be unlinked. */
 export interface Emptied {
   readonly entry: TrashEntry;
-  /** `held`: somebody has it open; `unseen`: something could not be seen that might need it. */
-  readonly result: 'unlinked' | 'held' | 'unseen' | 'failed';
+  /**
+   * `held`: somebody has it open; `named`: a document names the file where it lies now; `unseen`: something could not be
+   * seen that might need it.
+   */
+  readonly result: 'unlinked' | 'held' | 'named' | 'unseen' | 'failed';
   readonly error?: PoolkeeperError;
 }
 
@@ -183,7 +186,9 @@ async function rescue(
  * left to `undo`: those who need it are known to lack it.
  */
 function namedAgain(entries: readonly TrashEntry[], graph: UseGraph): ReadonlyMap<TrashEntry, Edge> {
-  const awaited = entries.filter((entry) => !entry.wasNeeded && isFree(entry.realPath));
+  // Of several that had one name, whoever names it means what had it last.
+  const last = new Map(entries.map((entry) => [entry.realPath, entry]));
+  const awaited = [...last.values()].filter((entry) => !entry.wasNeeded && isFree(entry.realPath));
   const byNode = new Map(awaited.map((entry) => [formerNode(entry), entry]));
   const resolver = createResolver([...byNode.keys()]);
   const found = new Map<TrashEntry, Edge>();
@@ -193,6 +198,17 @@ function namedAgain(entries: readonly TrashEntry[], graph: UseGraph): ReadonlyMa
       const entry = byNode.get(node);
       if (entry !== undefined && !found.has(entry)) found.set(entry, edge);
     }
+  }
+  // By another path of the same folder, such as a bind mount.
+  const files = localFiles();
+  const byPlace = new Map(awaited.map((entry) => [files.identify(entry.realPath).entry, entry]));
+  for (const {
+    name,
+    edges: [edge],
+  } of graph.absences ?? []) {
+    const place = name.kind === 'path' ? files.identify(name.path).entry : undefined;
+    const entry = place === undefined ? undefined : byPlace.get(place);
+    if (entry !== undefined && edge !== undefined && !found.has(entry)) found.set(entry, edge);
   }
   return found;
 }
@@ -406,7 +422,8 @@ function lackingOn(entries: readonly TrashEntry[], site: TrashSite, policy: Spac
 
 /**
  * Unlinks entries for good. Everything is looked at once more right before: what is needed again comes back instead; what
- * something unseen could need stays, unless somebody asked for all to go. The kernel is asked about each.
+ * something unseen could need stays, unless somebody asked for all to go; what is named where it lies now stays in any case. The
+ * kernel is asked about each.
  *
  * @param isOrdered somebody said so, having seen what it is.
  */
@@ -424,7 +441,12 @@ export async function emptyTrash(session: TrashSession, goal: EmptyingGoal, isOr
     if (!isExpired(entry, goal) && gained >= goal.neededBytes) continue;
     environment.signal.throwIfAborted();
     const isUnseen = !isOrdered && mayBeNeeded(entry, graph);
-    const outcome: Emptied = isUnseen ? { entry, result: 'unseen' } : await unlinkEntry(entry, session);
+    const outcome: Emptied =
+      namesInTrash(entry, graph) !== undefined
+        ? { entry, result: 'named' }
+        : isUnseen
+          ? { entry, result: 'unseen' }
+          : await unlinkEntry(entry, session);
     emptied.push(outcome);
     if (outcome.result === 'unlinked') gained += entry.sizeBytes;
   }
@@ -448,17 +470,52 @@ export async function unlinkTrashed(
   return outcomes;
 }
 
-/** Whether something names the file where it lies now, or something could not be seen that might name it. */
-function mayBeNeeded(entry: TrashEntry, graph: UseGraph): boolean {
-  const node = formerNode(entry);
-  return graph.blindSpots.some((blindSpot) => concerns(blindSpot, node)) || isNamedInTrash(entry, graph);
+/** Why an entry is not to be unlinked, as far as can be seen. */
+export interface TrashNeed {
+  readonly entry: TrashEntry;
+  /** What names it; `undefined`: somebody has it open, or, with `isUnseen`, the kernel does not tell. */
+  readonly edge: Edge | undefined;
+  readonly isUnseen: boolean;
+  /** A lease or a lock, which no force overrides. */
+  readonly isClaim: boolean;
 }
 
-function isNamedInTrash(entry: TrashEntry, graph: UseGraph): boolean {
+/** What speaks against unlinking entries: who names them, by their former path or where they lie now, or has them open. */
+export async function needsOf(entries: readonly TrashEntry[], session: TrashSession): Promise<readonly TrashNeed[]> {
+  if (entries.length === 0) return [];
+  const { graph } = await gatherUseGraph(session);
+  const named = namedAgain(
+    entries.map((entry) => ({ ...entry, wasNeeded: false })),
+    graph,
+  );
+  const byId = new Map([...named].map(([{ id }, edge]) => [id, edge]));
+  const claims = new Set(graph.roots.flatMap(({ isClaim = false, edges }) => (isClaim ? edges : [])));
+  const needs: TrashNeed[] = [];
+  for (const entry of entries) {
+    const edge = byId.get(entry.id) ?? namesInTrash(entry, graph);
+    if (edge !== undefined) {
+      needs.push({ entry, edge, isUnseen: false, isClaim: claims.has(edge) });
+      continue;
+    }
+    const answer = await askAbout(entry);
+    if (answer === 'held' || answer === 'unseen')
+      needs.push({ entry, edge: undefined, isUnseen: answer === 'unseen', isClaim: false });
+  }
+  return needs;
+}
+
+/** Whether something could not be seen that might name the file. */
+function mayBeNeeded(entry: TrashEntry, graph: UseGraph): boolean {
+  const node = formerNode(entry);
+  return graph.blindSpots.some((blindSpot) => concerns(blindSpot, node));
+}
+
+/** What names the file where it lies now. */
+function namesInTrash(entry: TrashEntry, graph: UseGraph): Edge | undefined {
   const path = fileOf(entry);
-  const isIt = ({ reference: { kind, value } }: Edge): boolean =>
-    kind === 'path' ? value === path : kind === 'text' && value.includes(path);
-  return [...graph.roots, ...graph.nodes].some(({ edges }) => edges.some(isIt));
+  const isIt = ({ reference: { kind, value }, tokens }: Edge): boolean =>
+    kind === 'path' ? tokens.includes(`path:${path}`) : kind === 'text' && value.includes(path);
+  return [...graph.roots, ...graph.nodes].flatMap(({ edges }) => edges).find(isIt);
 }
 
 async function unlinkEntry(entry: TrashEntry, session: TrashSession): Promise<Emptied> {

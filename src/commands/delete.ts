@@ -2,14 +2,15 @@ import type { Argv } from 'yargs';
 import { isLocalImage } from '../core/local-image.ts';
 import type { BlindSpot } from '../core/reference.ts';
 import type { SweepOutcome } from '../core/sweep-plan.ts';
-import { FailureError, InUseError, PartialError, UsageError } from '../errors.ts';
+import type { TrashEntry } from '../core/trash.ts';
+import { FailureError, IncompleteViewError, InUseError, PartialError, UsageError } from '../errors.ts';
 import { ensureRecord } from '../execute/ensure-record.ts';
 import { putRecord } from '../execute/environment.ts';
 import { giveUpImage } from '../execute/give-up-image.ts';
 import { recordDeletion } from '../execute/record-deletion.ts';
 import { executeSweep } from '../execute/sweep.ts';
 import { withdrawImage } from '../execute/withdraw-image.ts';
-import { readTrash, unlinkTrashed } from '../app/trash.ts';
+import { needsOf, readTrash, unlinkTrashed } from '../app/trash.ts';
 import { forceDeletions, type Judgement, judgePool, judgeSight, seePool } from '../gather/judge-pool.ts';
 import { ask, confirm } from '../report/prompt.ts';
 import { showEmptied } from '../report/trash-report.ts';
@@ -159,6 +160,7 @@ async function deleteForever(
     if (verdict.action === 'keep')
       reporter.warning(`${volumeText(verdict.volume)} is not spared by --force-in-use: ${reasonText(verdict.reason)}`);
   }
+  await assertUnneededInTrash(trashed, session, options);
   await agreeForever(session, images, options);
   for (const image of images) if (image.hasVolume || !isTrashed(image)) await retire(session, image);
   const written = await readRecords(paths.records);
@@ -175,6 +177,26 @@ async function deleteForever(
   showAll(outcomes, session);
   const failed = emptied.filter(({ result }) => result === 'failed').length;
   if (failed > 0) throw new PartialError(`${failed} of ${emptied.length} volume(s) could not be deleted`);
+}
+
+/** @throws InUseError, IncompleteViewError when something speaks against unlinking what lies in the trash. */
+async function assertUnneededInTrash(
+  trashed: readonly TrashEntry[],
+  session: LockedSession,
+  { forceInUse }: DeleteArguments,
+): Promise<void> {
+  for (const { entry, edge, isUnseen, isClaim } of await needsOf(trashed, session)) {
+    const what = `volume '${entry.volumeName}' in the trash`;
+    const why =
+      edge === undefined
+        ? isUnseen
+          ? 'the kernel does not tell whether somebody has it open'
+          : 'somebody has it open'
+        : `${edge.document} names it at ${edge.reference.evidence}`;
+    if (forceInUse && !isClaim) session.reporter.warning(`${what} is not spared by --force-in-use: ${why}`);
+    else if (isUnseen) throw new IncompleteViewError(`cannot delete ${what}: ${why}`);
+    else throw new InUseError(`cannot delete ${what}: ${why}`, { hint: `'poolkeeper undo' brings it back` });
+  }
 }
 
 /** Who overrides a need says the image's name, which no script says by the way. @throws FailureError when nobody agrees. */

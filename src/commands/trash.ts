@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import {
   emptyByPolicy,
   emptyTrash,
@@ -7,7 +8,7 @@ import {
   rescueFromTrash,
   type SpacePolicy,
 } from '../app/trash.ts';
-import { FailureError, IncompleteViewError, PartialError } from '../errors.ts';
+import { FailureError, IncompleteViewError, InUseError, PartialError } from '../errors.ts';
 import { confirm } from '../report/prompt.ts';
 import { showEmptied, showPlannedRescues, showReturned, showTrash, showTrashTotals } from '../report/trash-report.ts';
 import { readMoment } from '../state/lived-count.ts';
@@ -79,6 +80,13 @@ export async function emptyWholeTrash(session: LockedSession, isAgreed: boolean)
   showEmptied(emptied, reporter);
   const failed = emptied.filter(({ result }) => result === 'failed').length;
   if (failed > 0) throw new PartialError(`${failed} of ${entries.length} volume(s) could not be deleted`);
+  const named = emptied.filter(({ result }) => result === 'named');
+  if (named.length > 0) {
+    const files = named.map(({ entry: { place, id, volumeName } }) => join(place, id, volumeName)).join(', ');
+    throw new InUseError(`did not delete ${named.length} volume(s): something names ${files}`, {
+      hint: `'poolkeeper undo' brings them back; let what names them name their former path then`,
+    });
+  }
   const unseen = emptied.filter(({ result }) => result === 'unseen').length;
   if (unseen > 0) {
     throw new IncompleteViewError(

@@ -48,8 +48,9 @@ export type AbsentName =
  * - `right`: this run may not prove that nobody has a file open, or may not remove it; no force overrides it
  * - `remote`: the files are not those of this host; no force overrides it, only `delete --now` goes on
  * - `shared storage`: other hosts can see the files; no force overrides it
+ * - `claim`: leases or locks that cannot be read; no force overrides it, since none overrides a lease or a lock
  */
-export type BlindSpotKind = 'unseen' | 'absent' | 'right' | 'remote' | 'shared storage';
+export type BlindSpotKind = 'unseen' | 'absent' | 'right' | 'remote' | 'shared storage' | 'claim';
 
 /** Something that could not be seen. Nothing it concerns may be deleted. */
 export interface BlindSpot {

@@ -1,5 +1,6 @@
+import { posix } from 'node:path';
 import { absenceKey } from '../core/absent-name.ts';
-import { baseNameToken } from '../core/reference-tokens.ts';
+import { baseNameToken, volumeToken } from '../core/reference-tokens.ts';
 import type { AbsentName, BlindSpot } from '../core/reference.ts';
 import type { Absence, Edge, GraphNode, GraphRoot, Token } from '../core/use-graph.ts';
 import { absenceSpot, isUnlike, judgeAbsence } from '../usage/absence.ts';
@@ -11,11 +12,17 @@ export interface DraftRoot extends GraphRoot {
   readonly edges: Edge[];
 }
 
+/** A header, read from another folder by which its image is opened. */
+export interface OtherReading {
+  readonly path: string;
+  readonly edges: readonly Edge[];
+}
+
 /** What was read of images: what their headers name, and what their first bytes show. */
 export interface Explored {
   readonly headers: Map<DraftNode, readonly Edge[]>;
   /** The same headers, read from other folders by which the images are opened. */
-  readonly others: Map<DraftNode, readonly (readonly Edge[])[]>;
+  readonly others: Map<DraftNode, readonly OtherReading[]>;
   readonly contents: Map<DraftNode, Pick<HeaderReading, 'format' | 'isEmpty'>>;
 }
 
@@ -110,7 +117,7 @@ export function judgeAbsences(
   const { absences, nodes } = draft;
   if (absences.length === 0) return [];
   const owners = ownersOf(absences, [...domains, ...nodes]);
-  const isFound = foundElsewhere(absences, explored);
+  const isFound = foundElsewhere(absences, domains, explored);
   return absences.flatMap((absence): readonly Absence[] => {
     const { name } = absence;
     const edges = absence.edges.filter((edge) => !isFound(edge, owners.get(edge)));
@@ -129,10 +136,11 @@ export function judgeAbsences(
 
 /**
  * A relative name leads to another place from each path of an image that has several. It is found where one of them finds something
- * there: that is how the image is used.
+ * there: that is how the image is used. But a path by which a document opens the image is how it is used as well.
  */
 function foundElsewhere(
   absences: readonly Pick<Absence, 'edges'>[],
+  domains: readonly DraftRoot[],
   { headers, others }: Explored,
 ): (edge: Edge, owner: DraftRoot | DraftNode | undefined) => boolean {
   const absent = new Set(absences.flatMap(({ edges }) => edges));
@@ -143,14 +151,29 @@ function foundElsewhere(
   }
   const readingsOf = (node: DraftNode): readonly (readonly Edge[])[] => [
     ...(headers.has(node) ? [headers.get(node) ?? []] : []),
-    ...(others.get(node) ?? []),
+    ...(others.get(node) ?? []).map(({ edges }) => edges),
   ];
+  const readings = [...headers.values(), ...[...others.values()].flat().map(({ edges }) => edges)];
+  const named = new Set<string>();
+  for (const { reference } of [...domains.map(({ edges }) => edges), ...readings].flat()) {
+    if (reference.kind === 'path') named.add(posix.normalize(pathOf(reference) ?? reference.value));
+    if (reference.kind === 'volume') named.add(volumeToken(reference.pool, reference.value));
+  }
+  /** Whether a document opens the image by the path from whose folder the name starts in this reading. */
+  const isUsed = (edge: Edge, owner: DraftNode): boolean => {
+    const { file, volume } = owner.content;
+    const isOfHeader = headers.get(owner)?.includes(edge) === true;
+    const paths = (others.get(owner) ?? []).flatMap(({ path, edges }) => (edges.includes(edge) ? [path] : []));
+    if (isOfHeader && typeof file === 'string') paths.push(file);
+    const isByVolume = isOfHeader && volume !== undefined && named.has(volumeToken(volume.pool, volume.name));
+    return isByVolume || paths.some((path) => named.has(posix.normalize(path)));
+  };
   return (edge, owner) => {
     if (owner === undefined || !('content' in owner)) return false;
     const at = readingsOf(owner)
       .map((edges) => edges.indexOf(edge))
       .find((index) => index >= 0);
-    if (at === undefined) return false;
+    if (at === undefined || isUsed(edge, owner)) return false;
     const names = new Set([owner, ...owner.tokens.flatMap((token) => byInode.get(token) ?? [])]);
     return [...names].flatMap(readingsOf).some((edges) => {
       const other = edges[at];

@@ -76,10 +76,10 @@ function damagedClaim(poolUuid: string, { path, volumeName, error }: DamagedLeas
 
 function damagedSpot(path: string, { message }: PoolkeeperError): BlindSpot {
   const remedy = `if no command runs under it, remove the file '${path}'`;
-  return { what: `lease '${path}'`, cause: message, remedy, concerns: 'everything' };
+  return { kind: 'claim', what: `lease '${path}'`, cause: message, remedy, concerns: 'everything' };
 }
 
 function unreadableDir(what: string, path: string, { message, hint }: PoolkeeperError): BlindSpot {
   const remedy = hint ?? 'make the directory readable';
-  return { what: `${what} in '${path}'`, cause: message, remedy, concerns: 'everything' };
+  return { kind: 'claim', what: `${what} in '${path}'`, cause: message, remedy, concerns: 'everything' };
 }

@@ -117,8 +117,10 @@ export function volumesInUse(sight: PoolSight, now: number): ReadonlyMap<string,
   );
 }
 
-/** What keeps this run from deleting a volume of the pool at all, whether or not something needs it. */
+/** What keeps this run from deleting a volume of the pool at all, whether or not something needs it; claims that cannot be read as well. */
 function hindrancesOf({ gathered, view }: PoolSight, volumeName: string): readonly BlindSpot[] {
   const node = findSeen(gathered.volumes, view.pool.name, volumeName)?.node;
-  return gathered.graph.blindSpots.filter((spot) => isHindrance(spot) && (node === undefined || concerns(spot, node)));
+  return gathered.graph.blindSpots.filter(
+    (spot) => (isHindrance(spot) || spot.kind === 'claim') && (node === undefined || concerns(spot, node)),
+  );
 }

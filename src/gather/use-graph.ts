@@ -308,7 +308,7 @@ async function exploreImages(
     const more = edges.filter((edge) => !node.edges.includes(edge));
     node.edges.push(...more);
     raw.note(more);
-    explored.others.set(node, [...(explored.others.get(node) ?? []), edges]);
+    explored.others.set(node, [...(explored.others.get(node) ?? []), { path, edges }]);
     await draftTargets(more, sight);
   };
   let next = 0;

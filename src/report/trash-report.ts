@@ -19,7 +19,7 @@ interface Returned {
 /** What became of an entry that was to be unlinked. */
 interface Unlinked {
   readonly entry: TrashEntry;
-  readonly result: 'unlinked' | 'held' | 'unseen' | 'failed';
+  readonly result: 'unlinked' | 'held' | 'named' | 'unseen' | 'failed';
   readonly error?: PoolkeeperError;
 }
 
@@ -112,11 +112,17 @@ export function showEmptied(outcomes: readonly Unlinked[], reporter: Reporter): 
       const text = `emptied the trash of ${titleOf(entry)} (${formatBytes(entry.sizeBytes)} freed)`;
       reporter.event('change', text, 'trash_emptied', fields);
     } else {
-      const why = result === 'held' ? 'somebody has it open' : 'not everything could be seen';
+      const why = WHY_STAYS[result];
       reporter.event('detail', `keep ${titleOf(entry)} in the trash: ${why}`, 'trash_emptied', fields);
     }
   }
 }
+
+const WHY_STAYS = {
+  held: 'somebody has it open',
+  named: 'something names it where it lies now',
+  unseen: 'not everything could be seen',
+} as const;
 
 /** What the user calls an entry. */
 function titleOf(entry: TrashEntry): string {
