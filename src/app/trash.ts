@@ -19,7 +19,7 @@ import {
 } from '../core/trash.ts';
 import { type HeldRecord, isRestorable, planUndo } from '../core/undo-plan.ts';
 import { concerns, createResolver, type Edge, type GraphNode, type UseGraph } from '../core/use-graph.ts';
-import { PoolkeeperError } from '../errors.ts';
+import { FailureError, PoolkeeperError } from '../errors.ts';
 import { type Environment, putRecord } from '../execute/environment.ts';
 import { offerImage } from '../execute/offer-image.ts';
 import { isFilePool, openTrash, type TrashSite } from '../execute/pool-trash.ts';
@@ -284,6 +284,15 @@ export async function bringBack(
   const restored: ImageRecord[] = [];
   for (const entry of entries) {
     environment.signal.throwIfAborted();
+    const stayed = outcomes.filter(({ result }) => result !== 'restored').map((each) => each.entry);
+    if (stayed.length > 0) {
+      const bases = new Set(await pathsBelow(entry));
+      const base = stayed.find(({ path, realPath }) => bases.has(path) || bases.has(realPath));
+      if (base !== undefined) {
+        outcomes.push({ entry, result: 'failed', isOffered: false, error: baseStayed(entry, base) });
+        continue;
+      }
+    }
     try {
       using trash = openTrash(environment, dirname(entry.realPath));
       if (trash.look(entry.volumeName) !== undefined) {
@@ -308,6 +317,14 @@ export async function bringBack(
   const offered = mayOffer ? await offerNewest(restored, session) : new Set<string>();
   for (const { entry } of isBack) await removeTrashNote(paths.trash, entry.id);
   return outcomes.map((each) => ({ ...each, isOffered: offered.has(each.entry.volumeName) }));
+}
+
+/** Whatever has the base's name by now, the overlay would show other content on it. */
+function baseStayed({ volumeName }: TrashEntry, base: TrashEntry): FailureError {
+  return new FailureError(
+    `cannot bring volume '${volumeName}' back: '${base.volumeName}', on which it stands, stays in the trash`,
+    { hint: `move away what lies at '${base.path}', then run the same again` },
+  );
 }
 
 async function offerNewest(restored: readonly ImageRecord[], session: TrashSession): Promise<ReadonlySet<string>> {

@@ -54,6 +54,10 @@ export async function repairState(session: LockedSession): Promise<void> {
       status: 'active',
       provenance: unknownOrigin('unknown'),
       tags: {},
+      // A lock, or that it is somebody's only copy, may have been lost with it: a person decides.
+      ...(kind === 'record' && {
+        pin: { reason: 'its record was damaged', since: environment.clock.now(), until: undefined },
+      }),
     });
   }
   await closeIntents(session, view);
