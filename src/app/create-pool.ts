@@ -21,6 +21,7 @@ import {
 import { createVolume, volumeXml } from '../libvirt/volume.ts';
 import type { OwnDirectory } from '../usage/directories.ts';
 import { otherHost } from '../usage/locality.ts';
+import { errnoCode } from '../util/errno.ts';
 
 const UVTOOL_TARGET = '/var/lib/uvtool/libvirt/images';
 
@@ -144,7 +145,7 @@ async function isDirectory(connection: Connection, path: string): Promise<boolea
     await stat(path);
     return true;
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'ENOENT' ? false : undefined;
+    return errnoCode(error) === 'ENOENT' ? false : undefined;
   }
 }
 
@@ -180,7 +181,7 @@ async function assertWritable({ what, path }: OwnDirectory): Promise<void> {
       await access(at, constants.W_OK | constants.X_OK);
       return;
     } catch (cause) {
-      const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+      const code = errnoCode(cause);
       if (code === 'ENOENT' && dirname(at) !== at) {
         at = dirname(at);
         continue;

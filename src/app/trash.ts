@@ -30,11 +30,12 @@ import { inspectImage } from '../image-format/inspect-image.ts';
 import { openLocalImage } from '../image-format/local-file.ts';
 import { refreshPool, type StoragePool } from '../libvirt/storage-pool.ts';
 import { listVolumeNames } from '../libvirt/volume.ts';
-import { errnoCode, fileError } from '../state/file-error.ts';
+import { fileError } from '../state/file-error.ts';
 import type { PoolStatePaths } from '../state/paths.ts';
 import { readRecords } from '../state/records.ts';
 import { askPatiently, behindLink, type PoolTrash } from '../state/trash.ts';
 import { readTrashNotes, removeTrashNote, writeTrashNote } from '../state/trash-notes.ts';
+import { errnoCode } from '../util/errno.ts';
 
 /** What is needed to look at everything, and to change what lies in the trash of a pool. */
 export interface TrashSession extends GraphSight {

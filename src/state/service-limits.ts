@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { shellWord } from '../util/shell.ts';
 
 /** What Linux says of this process, as far as it explains a refusal. */
 export interface ServiceFacts {
@@ -38,7 +39,7 @@ export function serviceHint(code: string, path: string, facts: ServiceFacts = re
   const capabilities = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(facts.status)?.[1] ?? '0'}`);
   const isRoot = /^Uid:\s+\d+\s+0\s/m.test(facts.status);
   if (!isRoot || (capabilities >> CAP_DAC_OVERRIDE) % 2n === 1n) return undefined;
-  const dir = quoted(dirname(path));
+  const dir = shellWord(dirname(path));
   return code === 'EACCES'
     ? `CapabilityBoundingSet= of ${unit} leaves root only the rights that modes give; run as root: chgrp root ${dir} && chmod g+rwx ${dir}`
     : `CapabilityBoundingSet= or SystemCallFilter= of ${unit} forbids it: do this once in a shell of root`;
@@ -72,9 +73,4 @@ function readFacts(): ServiceFacts {
     }
   };
   return { cgroup: read('cgroup'), mountinfo: read('mountinfo'), status: read('status') };
-}
-
-/** As a shell takes it. */
-function quoted(path: string): string {
-  return `'${path.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -24,7 +24,7 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type FolderIdentity, parseEntryId, trashFolderName } from '../core/trash.ts';
 import { asFileUser, askOpen, KernelError, type OpenAnswer, renameNoReplace } from '../util/kernel.ts';
-import { errnoCode } from './file-error.ts';
+import { errnoCode } from '../util/errno.ts';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
 const { errno } = system;
@@ -366,7 +366,6 @@ function throughProc(fd: number): string {
 }
 
 function codeOf(error: unknown): string {
-  if (error instanceof KernelError) return error.code;
   const code = errnoCode(error);
   if (code === undefined) throw error;
   return code;

@@ -8,6 +8,7 @@ import { isConnectionLost } from '../libvirt/error-codes.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import { listVolumeNames, lookupVolume, type Volume } from '../libvirt/volume.ts';
 import { readVolumeTimes } from '../libvirt/volume-xml.ts';
+import { errnoCode } from '../util/errno.ts';
 
 /**
  * Whether the volumes of a storage pool are files that this process sees under the same paths.
@@ -136,7 +137,7 @@ async function statusOf(path: string): Promise<FileStatus> {
   try {
     return { is: 'file', status: await lstat(path, { bigint: true }) };
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    const code = errnoCode(error) ?? 'unknown';
     return code === 'ENOENT' || code === 'ENOTDIR' ? { is: 'missing' } : { is: 'closed', code };
   }
 }

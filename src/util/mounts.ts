@@ -1,4 +1,5 @@
 import { lstatSync, readFileSync, readlinkSync } from 'node:fs';
+import { errnoCode } from './errno.ts';
 
 /** One line of mountinfo. */
 export interface Mount {
@@ -110,7 +111,7 @@ export function resolveLocally(path: string, table: MountTable): LocalPath {
       if (target.startsWith('/')) at = '/';
       left.push(...target.split('/').toReversed());
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : 'EIO';
+      const code = errnoCode(error) ?? 'EIO';
       return code === 'ENOENT' || code === 'ENOTDIR' ? { is: 'missing' } : { is: 'closed', code };
     }
   }
