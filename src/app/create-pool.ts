@@ -19,6 +19,7 @@ import {
   undefinePool,
 } from '../libvirt/storage-pool.ts';
 import { createVolume, volumeXml } from '../libvirt/volume.ts';
+import { folderIdentity, isSameFolder } from '../state/trash.ts';
 import type { OwnDirectory } from '../usage/directories.ts';
 import { otherHost } from '../usage/locality.ts';
 import { errnoCode } from '../util/errno.ts';
@@ -59,13 +60,7 @@ async function isTargetOf(connection: Connection, { targetPath }: StoragePool, p
   const plain = (text: string): string => posix.normalize(`${text}/`);
   if (plain(targetPath) === plain(path)) return true;
   if ((await otherHost(connection)) !== undefined) return false;
-  const identityOf = (text: string): Promise<string | undefined> =>
-    stat(text).then(
-      ({ dev, ino }) => `${dev}:${ino}`,
-      () => undefined,
-    );
-  const [a, b] = await Promise.all([identityOf(targetPath), identityOf(path)]);
-  return a !== undefined && a === b;
+  return isSameFolder(folderIdentity(targetPath), folderIdentity(path));
 }
 
 function targetOf(name: string, path: string): string {

@@ -5,9 +5,8 @@ import { chainOf, type Need } from '../core/use-graph.ts';
 import { type BlindSpot, isHindrance } from '../core/reference.ts';
 import { IncompleteViewError } from '../errors.ts';
 import { freedAt } from '../core/trash.ts';
-import { isoTime } from './iso-time.ts';
+import { dateOf, isoTime } from './iso-time.ts';
 import type { Fields, Reporter } from './reporter.ts';
-import { dateOf } from './trash-report.ts';
 
 /** What the user calls a volume: the image in it where the name says so. */
 export function volumeText({ name, pool }: Pick<PoolVolume, 'name' | 'pool'>): string {
