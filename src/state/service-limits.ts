@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { parseMounts } from '../util/mounts.ts';
 import { shellWord } from '../util/shell.ts';
 
 /** What Linux says of this process, as far as it explains a refusal. */
@@ -49,17 +50,12 @@ export function serviceHint(code: string, path: string, facts: ServiceFacts = re
 function isReadOnlyHereAlone(path: string, mountinfo: string): boolean {
   let longest = -1;
   let isAlone = false;
-  for (const line of mountinfo.split('\n')) {
-    const [mount = '', source = ''] = line.split(' - ');
-    const [, , , , point = '', options = ''] = mount.split(' ');
-    const place = point.replaceAll(/\\([0-7]{3})/g, (_escape, octal: string) =>
-      String.fromCodePoint(Number.parseInt(octal, 8)),
-    );
-    const isAbove = place !== '' && (path === place || path.startsWith(place === '/' ? place : `${place}/`));
+  for (const { point, pointOptions, options } of parseMounts(mountinfo)) {
+    const isAbove = path === point || path.startsWith(point === '/' ? point : `${point}/`);
     // Of two mounts on one place, the later one covers the other.
-    if (!isAbove || place.length < longest) continue;
-    longest = place.length;
-    isAlone = options.split(',').includes('ro') && !(source.split(' ')[2] ?? '').split(',').includes('ro');
+    if (!isAbove || point.length < longest) continue;
+    longest = point.length;
+    isAlone = pointOptions.includes('ro') && !options.includes('ro');
   }
   return isAlone;
 }
@@ -67,7 +63,7 @@ function isReadOnlyHereAlone(path: string, mountinfo: string): boolean {
 function readFacts(): ServiceFacts {
   const read = (name: string): string => {
     try {
-      return readFileSync(`/proc/self/${name}`, 'utf8');
+      return readFileSync(`/proc/self/${name}`, 'latin1');
     } catch {
       return '';
     }

@@ -1,6 +1,6 @@
 import type { BlindSpot, Reference } from '../core/reference.ts';
 import { readArgument } from '../libvirt/xml/command-line.ts';
-import { formatsOfArguments, type ImageFormats } from '../libvirt/xml/image-formats.ts';
+import { formatsOfArguments, type ImageFormats, saysRaw } from '../libvirt/xml/image-formats.ts';
 import { type Argument, readInnerArguments } from '../libvirt/xml/inner-arguments.ts';
 import { readShort } from '../util/read-short.ts';
 
@@ -82,8 +82,7 @@ function rawImagesOf(args: readonly Argument[]): ReadonlySet<string> {
   const raw = new Set<string>();
   const other = new Set<string>();
   for (const { previous, value } of args) {
-    const isRaw = /(?:^|,)(?:format|driver)=raw(?:,|$)/.test(value);
-    for (const image of readArgument(value, previous)) (isRaw ? raw : other).add(image.value);
+    for (const image of readArgument(value, previous)) (saysRaw(value) ? raw : other).add(image.value);
   }
   return new Set([...raw].filter((value) => !other.has(value)));
 }
