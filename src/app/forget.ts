@@ -111,7 +111,7 @@ function pathOf(name: AbsentName, pools: readonly StoragePool[]): string | undef
   return target === undefined ? undefined : posix.join(target, name.volume);
 }
 
-/** Of what has no folder. */
+/** The group of a name that has no folder. */
 function groupOf(name: AbsentName): string {
   if (name.kind === 'path') return posix.dirname(name.path);
   return name.kind === 'volume' ? `pool ${name.pool}` : `over ${name.protocol}`;

@@ -92,7 +92,7 @@ export async function readTrash(site: TrashSite, paths: PoolStatePaths): Promise
   return oldestFirst([...present, ...strays], Number.POSITIVE_INFINITY);
 }
 
-/** Of an entry without a note, its folder tells the run, and its own time of last change when that was. */
+/** Describes an entry without a note: its folder tells the run, and the last change of its inode when it was deleted. */
 function strayEntry(
   { pool }: TrashSite,
   found: { readonly trash: PoolTrash; readonly place: string; readonly id: string; readonly name: string },
@@ -115,8 +115,8 @@ function strayEntry(
 }
 
 /**
- * Goes on where an earlier run was killed, before anything else is looked at: of a file that was moved and about which the kernel had not been
- * asked yet, it is asked now. Notes of what is gone, and empty folders, are removed.
+ * Goes on where an earlier run was killed, before anything else is looked at. The kernel is asked about files that were moved
+ * and that it had not been asked about. Notes of what is gone, and empty folders, are removed.
  *
  * @returns what went back, because somebody has it open, or nobody can tell.
  */

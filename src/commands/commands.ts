@@ -127,7 +127,7 @@ export const COMMANDS: readonly Command[] = [
   ),
   command(
     'undo [image..]',
-    'take images back that wait for their deletion',
+    'take images back that wait for their deletion, or were deleted lately',
     async (context) => (await import('./undo.ts')).undoCommand(context),
     { changesVolumes: [''] },
   ),

@@ -348,7 +348,7 @@ function stranded(volume: PoolVolume, entry: TrashEntry): SweepOutcome {
   const error = new InUseError(
     `volume '${volume.name}' is in use and was to go back from the trash, but another file has its name by now`,
     {
-      hint: `its file is ${entryFile(entry)}; move the other one away, then 'poolkeeper undo' brings it back`,
+      hint: `its file is ${entryFile(entry)}; move the other one away, then 'poolkeeper undo ${entry.id}' brings it back`,
     },
   );
   return { result: 'failed', volume, error };

@@ -143,10 +143,10 @@ export function warnOfUnseen(blindSpots: readonly BlindSpot[], reporter: Reporte
 }
 
 /** More than fit on a screen are for `doctor`. */
-const MOST_LISTED = 20;
+const MAX_LISTED = 20;
 
 function listOf(blindSpots: readonly BlindSpot[]): string {
-  const list = blindSpots.slice(0, MOST_LISTED).map((blindSpot) => `\n  ${blindSpotText(blindSpot)}`);
+  const list = blindSpots.slice(0, MAX_LISTED).map((blindSpot) => `\n  ${blindSpotText(blindSpot)}`);
   const more = blindSpots.length - list.length;
   return list.join('') + (more > 0 ? `\n  and ${more} more, which 'poolkeeper doctor' lists` : '');
 }

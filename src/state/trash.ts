@@ -110,7 +110,7 @@ export class PoolTrash implements Disposable {
   }
 
   /**
-   * Makes one of the places ready: that file can go there and come back is tried with a file of our own when the place is made.
+   * Makes one of the places ready. A place that is made now is tried with a file of our own, which goes there and comes back.
    *
    * @returns `undefined` where there can be no trash, or the code why.
    */
@@ -309,7 +309,7 @@ export class PoolTrash implements Disposable {
 /**
  * Asks whether anybody has a file open, three times within a second before it counts as held.
  *
- * @param target for a link the file that it leads to: who opened that by the link holds that.
+ * @param target for a link the file that it leads to: whoever opened the link holds that file.
  */
 export function askPatiently(target: string): Promise<OpenAnswer> {
   return patiently(() => ask(target));
