@@ -60,7 +60,7 @@ export async function main(): Promise<void> {
   for (const [signal, exitStatus] of STOP_SIGNALS) {
     process.once(signal, () => stop.abort(new InterruptedError(`stopped by ${signal}`, { exitStatus })));
   }
-  // Somebody opens a file at the very moment at which the kernel is asked who has it open; by default the signal ends a program.
+  // The kernel sends it when somebody opens a file while it is asked who has that open; by default it ends the program.
   process.on('SIGIO', () => undefined);
   process.stdout.on('error', ignoreBrokenPipe);
   process.stderr.on('error', ignoreBrokenPipe);

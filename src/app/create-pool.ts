@@ -19,8 +19,10 @@ import {
   undefinePool,
 } from '../libvirt/storage-pool.ts';
 import { createVolume, volumeXml } from '../libvirt/volume.ts';
+import { folderIdentity, isSameFolder } from '../state/trash.ts';
 import type { OwnDirectory } from '../usage/directories.ts';
 import { otherHost } from '../usage/locality.ts';
+import { errnoCode } from '../util/errno.ts';
 
 const UVTOOL_TARGET = '/var/lib/uvtool/libvirt/images';
 
@@ -58,13 +60,7 @@ async function isTargetOf(connection: Connection, { targetPath }: StoragePool, p
   const plain = (text: string): string => posix.normalize(`${text}/`);
   if (plain(targetPath) === plain(path)) return true;
   if ((await otherHost(connection)) !== undefined) return false;
-  const identityOf = (text: string): Promise<string | undefined> =>
-    stat(text).then(
-      ({ dev, ino }) => `${dev}:${ino}`,
-      () => undefined,
-    );
-  const [a, b] = await Promise.all([identityOf(targetPath), identityOf(path)]);
-  return a !== undefined && a === b;
+  return isSameFolder(folderIdentity(targetPath), folderIdentity(path));
 }
 
 function targetOf(name: string, path: string): string {
@@ -144,7 +140,7 @@ async function isDirectory(connection: Connection, path: string): Promise<boolea
     await stat(path);
     return true;
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'ENOENT' ? false : undefined;
+    return errnoCode(error) === 'ENOENT' ? false : undefined;
   }
 }
 
@@ -180,7 +176,7 @@ async function assertWritable({ what, path }: OwnDirectory): Promise<void> {
       await access(at, constants.W_OK | constants.X_OK);
       return;
     } catch (cause) {
-      const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+      const code = errnoCode(cause);
       if (code === 'ENOENT' && dirname(at) !== at) {
         at = dirname(at);
         continue;

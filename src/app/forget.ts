@@ -6,7 +6,7 @@ import type { AbsentName, BlindSpot } from '../core/reference.ts';
 import type { Absence } from '../core/use-graph.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import { changeForgotten, type ForgottenPlace, readForgotten } from '../state/forgotten.ts';
-import { type MountFacts, type PathPlace, placeOf } from '../usage/mount-facts.ts';
+import { type MountFacts, type PathPlace, pathPlaceOf } from '../usage/mount-facts.ts';
 
 /** A name that leads to nothing and waits for an answer. */
 export interface Unanswered {
@@ -42,7 +42,7 @@ export function listUnanswered(
         documents: [...new Set(edges.map(({ document }) => document))],
         isHistorical: edges.every(({ isHistorical = false }) => isHistorical),
         folder: path === undefined ? groupOf(name) : posix.dirname(path),
-        place: path === undefined ? undefined : placeOf(path, facts),
+        place: path === undefined ? undefined : pathPlaceOf(path, facts),
       };
     })
     .toSorted((a, b) => compare(a.folder, b.folder) || compare(absenceKey(a.name), absenceKey(b.name)));
@@ -111,7 +111,7 @@ function pathOf(name: AbsentName, pools: readonly StoragePool[]): string | undef
   return target === undefined ? undefined : posix.join(target, name.volume);
 }
 
-/** Of what has no folder. */
+/** The group of a name that has no folder. */
 function groupOf(name: AbsentName): string {
   if (name.kind === 'path') return posix.dirname(name.path);
   return name.kind === 'volume' ? `pool ${name.pool}` : `over ${name.protocol}`;

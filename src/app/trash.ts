@@ -8,6 +8,7 @@ import type { WantedImage } from '../core/selection.ts';
 import { isImpossibleTime } from '../core/sweep-plan.ts';
 import {
   type EmptyingGoal,
+  entryFile,
   isExpired,
   lackingBytes,
   oldestFirst,
@@ -22,7 +23,7 @@ import { concerns, createResolver, type Edge, type GraphNode, type UseGraph } fr
 import { FailureError, PoolkeeperError } from '../errors.ts';
 import { type Environment, putRecord } from '../execute/environment.ts';
 import { offerImage } from '../execute/offer-image.ts';
-import { isFilePool, openTrash, type TrashSite } from '../execute/pool-trash.ts';
+import { attemptOpenTrash, isFilePool, openTrash, type TrashSite } from '../execute/pool-trash.ts';
 import { localFiles, pathTokens } from '../gather/file-identity.ts';
 import { gatherPoolView } from '../gather/pool-view.ts';
 import { gatherUseGraph, type GraphSight } from '../gather/use-graph.ts';
@@ -30,11 +31,13 @@ import { inspectImage } from '../image-format/inspect-image.ts';
 import { openLocalImage } from '../image-format/local-file.ts';
 import { refreshPool, type StoragePool } from '../libvirt/storage-pool.ts';
 import { listVolumeNames } from '../libvirt/volume.ts';
-import { errnoCode, fileError } from '../state/file-error.ts';
+import { fileError } from '../state/file-error.ts';
+import { attempt } from '../state/listing.ts';
 import type { PoolStatePaths } from '../state/paths.ts';
 import { readRecords } from '../state/records.ts';
 import { askPatiently, behindLink, type PoolTrash } from '../state/trash.ts';
 import { readTrashNotes, removeTrashNote, writeTrashNote } from '../state/trash-notes.ts';
+import { errnoCode } from '../util/errno.ts';
 
 /** What is needed to look at everything, and to change what lies in the trash of a pool. */
 export interface TrashSession extends GraphSight {
@@ -81,7 +84,7 @@ export async function readTrash(site: TrashSite, paths: PoolStatePaths): Promise
   const notes = await readTrashNotes(paths.trash);
   const known = new Set(notes.map(({ id }) => id));
   const present = notes.filter((entry) => presence(entry) !== 'missing');
-  using trash = attemptOpen(site, undefined);
+  using trash = attemptOpenTrash(site);
   if (trash === undefined) return oldestFirst(present, Number.POSITIVE_INFINITY);
   const strays = trash.places.flatMap((place) =>
     trash
@@ -92,7 +95,7 @@ export async function readTrash(site: TrashSite, paths: PoolStatePaths): Promise
   return oldestFirst([...present, ...strays], Number.POSITIVE_INFINITY);
 }
 
-/** Of an entry without a note, its folder tells the run, and its own time of last change when that was. */
+/** Describes an entry without a note: its folder tells the run, and the last change of its inode when it was deleted. */
 function strayEntry(
   { pool }: TrashSite,
   found: { readonly trash: PoolTrash; readonly place: string; readonly id: string; readonly name: string },
@@ -115,8 +118,8 @@ function strayEntry(
 }
 
 /**
- * Goes on where an earlier run was killed, before anything else is looked at: of a file that was moved and about which the kernel had not been
- * asked yet, it is asked now. Notes of what is gone, and empty folders, are removed.
+ * Goes on where an earlier run was killed, before anything else is looked at. The kernel is asked about files that were moved
+ * and that it had not been asked about. Notes of what is gone, and empty folders, are removed.
  *
  * @returns what went back, because somebody has it open, or nobody can tell.
  */
@@ -255,7 +258,7 @@ export async function withBases(
 /** The paths that the header of a trashed image names, as it named them in its former place. */
 async function pathsBelow(entry: TrashEntry): Promise<readonly string[]> {
   try {
-    await using image = await openLocalImage(fileOf(entry));
+    await using image = await openLocalImage(entryFile(entry));
     const { references } = await inspectImage({ ...image, path: entry.path, read: image.read.bind(image) });
     const files = localFiles();
     return references.flatMap(({ kind, value }) => (kind === 'path' ? [...files.identify(value).paths] : []));
@@ -432,7 +435,7 @@ export function makeRoom(session: TrashSession, neededBytes: bigint): Promise<Em
 function lackingOn(entries: readonly TrashEntry[], site: TrashSite, policy: SpacePolicy): bigint {
   const [first] = entries;
   if (first === undefined) return 0n;
-  using trash = attemptOpen(site, dirname(first.realPath));
+  using trash = attemptOpenTrash(site, dirname(first.realPath));
   if (trash === undefined || !trash.hasPlace(first.place)) return 0n;
   return lackingBytes(trash.space(first.place), policy);
 }
@@ -471,7 +474,7 @@ export async function emptyTrash(session: TrashSession, goal: EmptyingGoal, isOr
   const more = await bringBack(held, session, {});
   // For whoever asks next how much is free.
   if (emptied.some(({ result }) => result === 'unlinked'))
-    await refreshPool(session.connection, session.pool.name).catch(ignoreKnown);
+    await attempt(() => refreshPool(session.connection, session.pool.name));
   return { emptied, returned: [...returned, ...more] };
 }
 
@@ -529,7 +532,7 @@ function mayBeNeeded(entry: TrashEntry, graph: UseGraph): boolean {
 
 /** What names the file where it lies now. */
 function namesInTrash(entry: TrashEntry, graph: UseGraph): Edge | undefined {
-  const path = fileOf(entry);
+  const path = entryFile(entry);
   const isIt = ({ reference: { kind, value }, tokens }: Edge): boolean =>
     kind === 'path' ? tokens.includes(`path:${path}`) : kind === 'text' && value.includes(path);
   return [...graph.roots, ...graph.nodes].flatMap(({ edges }) => edges).find(isIt);
@@ -557,7 +560,7 @@ async function unlinkNow(entry: TrashEntry, session: TrashSession): Promise<Empt
 
 /** Whether anybody has an entry's file open. */
 async function askAbout(entry: TrashEntry): Promise<'free' | 'held' | 'unseen' | 'gone'> {
-  const path = fileOf(entry);
+  const path = entryFile(entry);
   if (presence(entry) === 'missing') return 'gone';
   const target = behindLink(path);
   const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
@@ -578,14 +581,10 @@ async function forget(entry: TrashEntry, { environment, paths }: TrashSession): 
   await removeTrashNote(paths.trash, entry.id);
 }
 
-function fileOf({ place, id, volumeName }: TrashEntry): string {
-  return join(place, id, volumeName);
-}
-
 /** Whether an entry's file is there. Where its place is not, as when a file system is not mounted, nobody can tell. */
 function presence(entry: TrashEntry): 'there' | 'missing' | 'unknown' {
   try {
-    if (lstatSync(fileOf(entry), { throwIfNoEntry: false }) !== undefined) return 'there';
+    if (lstatSync(entryFile(entry), { throwIfNoEntry: false }) !== undefined) return 'there';
     return lstatSync(entry.place, { throwIfNoEntry: false })?.isDirectory() === true ? 'missing' : 'unknown';
   } catch (error) {
     if (errnoCode(error) === undefined) throw error;
@@ -606,21 +605,8 @@ function isFree(path: string): boolean {
   }
 }
 
-function attemptOpen(site: TrashSite, folder: string | undefined): PoolTrash | undefined {
-  try {
-    return openTrash(site, folder);
-  } catch (error) {
-    if (errnoCode(error) === undefined) throw error;
-    return undefined;
-  }
-}
-
 function toKnown(entry: TrashEntry, cause: unknown): PoolkeeperError {
   const error = fileError(`cannot move '${entry.volumeName}' out of the trash`, cause);
   if (error instanceof PoolkeeperError) return error;
   throw error;
-}
-
-function ignoreKnown(error: unknown): void {
-  if (!(error instanceof PoolkeeperError)) throw error;
 }

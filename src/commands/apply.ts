@@ -15,7 +15,7 @@ import { placeOf, premisesOf, reduceCollection } from './gc-plans.ts';
 import { dryRunOption, massRemovalOption, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
 import { trashSettings } from './retention-options.ts';
-import { type Session, withLock, withSession, refreshToLook } from './session.ts';
+import { refreshToLook, type Session, withLock, withSession } from './session.ts';
 import { type Collection, doomedOf, refusalOf } from './sweep-pool.ts';
 import { rescueTrashed, showRescuesOfTrash } from './trash.ts';
 

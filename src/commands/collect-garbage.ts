@@ -1,6 +1,7 @@
 import type { CollectionPolicy } from '../core/retention.ts';
 import type { ImageRecord } from '../core/record.ts';
 import type { SweepOutcome } from '../core/sweep-plan.ts';
+import { freedAt } from '../core/trash.ts';
 import { PartialError } from '../errors.ts';
 import { sourceOf } from '../gather/stock.ts';
 import { showRun, showTotals } from '../report/retention-report.ts';
@@ -49,7 +50,7 @@ export async function collectGarbage(
   const trashed = deleted.flatMap(({ trashed: entry }) => (entry === undefined ? [] : [entry]));
   const totals = { heldBytes: heldBytes(collection), freedBytes: sizeOf(deleted) };
   const freedOn =
-    trashed.length === 0 ? undefined : Math.max(...trashed.map(({ trashedAt }) => trashedAt + trashForMs));
+    trashed.length === 0 ? undefined : Math.max(...trashed.map((entry) => freedAt(entry, { keepMs: trashForMs })));
   showTotals({ ...totals, freedOn }, false, reporter);
   const failed = outcomes.filter(({ result }) => result === 'failed').length;
   if (failed > 0) throw new PartialError(`${failed} of ${outcomes.length} volume(s) could not be deleted`);

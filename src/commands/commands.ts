@@ -127,7 +127,7 @@ export const COMMANDS: readonly Command[] = [
   ),
   command(
     'undo [image..]',
-    'take images back that wait for their deletion',
+    'take back what waits for its deletion or was deleted',
     async (context) => (await import('./undo.ts')).undoCommand(context),
     { changesVolumes: [''] },
   ),

@@ -91,7 +91,7 @@ async function deleteImages(session: LockedSession, images: readonly FoundImage[
   if (unseen !== undefined) session.reporter.warning(unseen.message, unseen.hint);
 }
 
-/** Whoever names an image takes it upon themselves what nobody can see from here. */
+/** Warns of what nobody can see from here: whoever names an image answers for that. */
 function warnOfDistance({ reporter }: LockedSession, blindSpots: readonly BlindSpot[]): void {
   for (const { kind, what, cause } of blindSpots) {
     if (kind === 'remote') reporter.warning(`cannot see ${what}: ${cause}`);
@@ -199,7 +199,7 @@ async function assertUnneededInTrash(
   }
 }
 
-/** Who overrides a need says the image's name, which no script says by the way. @throws FailureError when nobody agrees. */
+/** Asks for consent; where a need is overridden, by the image's name, which nobody types by mistake. @throws FailureError when nobody agrees. */
 async function agreeForever(
   { context }: LockedSession,
   images: readonly FoundImage[],
@@ -214,7 +214,7 @@ async function agreeForever(
         hint: 'without a terminal, confirm with --yes',
       });
     }
-    if (!(await confirm(`Delete ${list} for good?`, context, context.signal)))
+    if (!(await confirm(`Delete ${list} for good`, context, context.signal)))
       throw new FailureError('nothing was deleted');
     return;
   }

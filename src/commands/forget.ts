@@ -36,7 +36,7 @@ interface ForgetArguments extends CommonArguments {
 }
 
 /** Long enough for a sentence, short enough for a line. */
-const LONGEST_REASON = 200;
+const MAX_REASON = 200;
 
 /** `forget NAME…|--missing`: answers what nobody but an administrator can know. */
 export function forgetCommand(context: CommandContext): Verb<ForgetArguments> {
@@ -123,8 +123,8 @@ function wantedNames({ names = [], missing, shown, undo, reason, dryRun }: Forge
     });
   if (shown !== undefined && !missing) throw new UsageError('--shown goes with --missing');
   if (undo && dryRun) throw new UsageError('--undo has no dry run');
-  if (reason !== undefined && (reason.length > LONGEST_REASON || /\p{Cc}/u.test(reason)))
-    throw new UsageError(`--reason must be one line of at most ${LONGEST_REASON} characters`);
+  if (reason !== undefined && (reason.length > MAX_REASON || /\p{Cc}/u.test(reason)))
+    throw new UsageError(`--reason must be one line of at most ${MAX_REASON} characters`);
   return names.map((text) => {
     const name = parseAbsentName(text);
     if (name !== undefined) return name;

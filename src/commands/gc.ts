@@ -15,7 +15,7 @@ import { type MetricsArguments, metricsOption, observeRun } from './observe-run.
 import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
 import { collectionPolicy, type RetentionArguments, retentionOptions, trashSettings } from './retention-options.ts';
-import { type LockedSession, type Session, withLock, withSession, refreshToLook } from './session.ts';
+import { type LockedSession, refreshToLook, type Session, withLock, withSession } from './session.ts';
 import { showLeftAlone } from './sync-round.ts';
 import { type Collection, doomedOf, refusalOf } from './sweep-pool.ts';
 import { emptyWholeTrash, rescueTrashed, showRescuesOfTrash, showWholeTrash } from './trash.ts';

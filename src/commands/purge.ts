@@ -19,7 +19,7 @@ import type { CommandContext } from './context.ts';
 import { foreignMetadata, showForeignMetadata } from './foreign-metadata.ts';
 import { changeOptions, type PoolArguments, poolOptions, type Verb } from './options.ts';
 import { repairState } from './repair-state.ts';
-import { type LockedSession, type Session, withLock, withSession, refreshToLook } from './session.ts';
+import { type LockedSession, refreshToLook, type Session, withLock, withSession } from './session.ts';
 
 interface PurgeArguments extends PoolArguments {
   readonly dryRun: boolean;

@@ -102,29 +102,12 @@ export async function openSession(
   isExamined = false,
 ): Promise<Session> {
   const pool = await lookupUsablePool(connection, options.pool);
-  const pathsOf = (any: StoragePool): PoolStatePaths => statePathsOf(context, options, any);
-  const reporter = reporterOf(context, options);
-  const paths = pathsOf(pool);
+  const session = sessionOn(context, options, connection, pool);
+  const { paths } = session;
   const owner = { name: pool.name, uuid: pool.uuid, uri: connection.uri };
   await assertOwnMetadata(paths, owner);
   if (!isExamined) await assertOwnPlaces(connection, ownDirectories(context, options, paths), pool.name);
-  return {
-    connection,
-    pool,
-    paths,
-    trashForMs: trashForMsOf(options),
-    claimMetadata: () => claimMetadata(paths, owner, context.uid),
-    pathsOf,
-    permissions: options,
-    context,
-    stateDir: stateDirOf(context, options),
-    reporter,
-    progress: reporter.progress,
-    qemuImg: createQemuImgInfo(),
-    ownPid: context.pid,
-    readClaims: claimsOf(context, options),
-    sharing: options.configuration?.sharing,
-  };
+  return { ...session, claimMetadata: () => claimMetadata(paths, owner, context.uid) };
 }
 
 /** The UUID of a pool that has none yet. */
@@ -139,12 +122,23 @@ export function openPlannedSession(
 ): Session {
   const named = { name: options.pool, uuid: NO_UUID };
   const pool: StoragePool = { ...named, type: 'dir', isActive: true, targetPath, sourceDevices: [], xml: '' };
+  return { ...sessionOn(context, options, connection, pool), isPlanned: true };
+}
+
+/** A session as the options describe it. Nothing is looked at. */
+function sessionOn(
+  context: CommandContext,
+  options: PoolArguments,
+  connection: Connection,
+  pool: StoragePool,
+): Session {
+  const pathsOf = (any: StoragePool): PoolStatePaths => statePathsOf(context, options, any);
   const reporter = reporterOf(context, options);
   return {
     connection,
     pool,
-    paths: statePathsOf(context, options, pool),
-    pathsOf: (any) => statePathsOf(context, options, any),
+    paths: pathsOf(pool),
+    pathsOf,
     context,
     stateDir: stateDirOf(context, options),
     reporter,
@@ -152,8 +146,9 @@ export function openPlannedSession(
     qemuImg: createQemuImgInfo(),
     ownPid: context.pid,
     readClaims: claimsOf(context, options),
+    sharing: options.configuration?.sharing,
+    permissions: options,
     trashForMs: trashForMsOf(options),
-    isPlanned: true,
   };
 }
 

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { settleForgotten } from '../app/forget.ts';
 import { weeklyWord } from '../app/weekly-word.ts';
 import { identityText } from '../core/identity.ts';
@@ -79,8 +78,8 @@ export async function planCollection(
 
 /** Says which names that were forgotten are waited for again. */
 async function settle(session: Session, { gathered: { graph } }: PoolSight): Promise<void> {
-  const { context, connection, paths, reporter } = session;
-  const place = { stateDir: join(paths.root, '../..'), uri: connection.uri, uid: context.uid, signal: context.signal };
+  const { context, connection, stateDir, reporter } = session;
+  const place = { stateDir, uri: connection.uri, uid: context.uid, signal: context.signal };
   try {
     const { absences = [], blindSpots } = graph;
     for (const each of await settleForgotten(place, { absences, blindSpots })) showRemembered(each, reporter);

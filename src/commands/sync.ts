@@ -27,11 +27,11 @@ import {
   openPlannedSession,
   openSession,
   ownDirectories,
+  refreshToLook,
   reporterOf,
   type Session,
   withConnection,
   withLock,
-  refreshToLook,
 } from './session.ts';
 import { type SourceArguments, sourceOptions } from './source-options.ts';
 import { readerOf } from './source-reader.ts';

@@ -2,7 +2,7 @@ import type { Argv } from 'yargs';
 import { identityText } from '../core/identity.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { isRestorable, lastRun, planUndo, type Restoration, restorableRecords } from '../core/undo-plan.ts';
-import type { TrashEntry } from '../core/trash.ts';
+import { entryFile, type TrashEntry } from '../core/trash.ts';
 import { FailureError, NoMatchError, PartialError } from '../errors.ts';
 import { bringBack, isWorthReturning, readTrash, withBases } from '../app/trash.ts';
 import { readRecords } from '../state/records.ts';
@@ -109,7 +109,7 @@ function chooseNamed(
   if (entry === undefined && image !== undefined) return { records: [recordOf(image)], entries: [] };
   if (entry === undefined || !fit.includes(entry)) {
     throw new FailureError(`cannot take '${text}' back: its content was never checked`, {
-      hint: entry === undefined ? 'only what was once complete can be taken back' : `its file is ${fileOf(entry)}`,
+      hint: entry === undefined ? 'only what was once complete can be taken back' : `its file is ${entryFile(entry)}`,
     });
   }
   return { records: [], entries: fit.filter(({ run }) => run === entry.run) };
@@ -118,10 +118,6 @@ function chooseNamed(
 /** Whether the volume of that name is the image that its record is about, and no other file. */
 function saysVolume({ record }: FoundImage): boolean {
   return record !== undefined && record.status !== 'deleted';
-}
-
-function fileOf({ place, id, volumeName }: TrashEntry): string {
-  return `${place}/${id}/${volumeName}`;
 }
 
 /** The run that retired or deleted something last, of what can be taken back. */

@@ -16,6 +16,11 @@ export function nameTokens(reference: Reference): readonly Token[] {
   }
 }
 
+/** Whether a token stands for one file or volume and no other. */
+export function isExactToken(token: Token): boolean {
+  return /^(?:path|inode|device|volume|network):/.test(token);
+}
+
 /** The token of a volume by the names of its pool and itself. White space is alike, as in attributes. */
 export function volumeToken(pool: string, name: string): Token {
   return `volume:${pool}/${name.replaceAll(/\s+/g, ' ')}`;

@@ -68,6 +68,11 @@ export function parseEntryId(id: string): { readonly run: string; readonly count
   return run === undefined ? undefined : { run, counter: Number(counter) };
 }
 
+/** The path of an entry's file. */
+export function entryFile({ place, id, volumeName }: Pick<TrashEntry, 'place' | 'id' | 'volumeName'>): string {
+  return `${place}/${id}/${volumeName}`;
+}
+
 /** How long the trash is kept, and what cuts that short. */
 export interface TrashPolicy {
   readonly keepMs: number;

@@ -4,8 +4,9 @@ import { promisify } from 'node:util';
 import { FailureError } from '../errors.ts';
 import { lookupVolume } from '../libvirt/volume.ts';
 import { syncPath } from '../state/atomic-file.ts';
-import { errnoCode, fileError } from '../state/file-error.ts';
+import { fileError } from '../state/file-error.ts';
 import { otherHost } from '../usage/locality.ts';
+import { errnoCode } from '../util/errno.ts';
 import type { Environment } from './environment.ts';
 
 /** By these a path is not one that this user can open here, though libvirt can: of another user, in another root. */

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import { PoolTrash } from '../state/trash.ts';
 import { FILE_POOLS } from '../usage/locality.ts';
+import { errnoCode } from '../util/errno.ts';
 import type { Environment } from './environment.ts';
 
 /** uvtool's own pool: everything that lies in its folder is an image to uvtool. */
@@ -27,6 +28,16 @@ export function openTrash({ pool, uid }: TrashSite, folder = pool.targetPath): P
     mayLieInside: pool.name !== UVTOOL_POOL,
     euid: uid,
   });
+}
+
+/** Opens it as `openTrash`; `undefined` where it cannot be opened: then nothing can be moved, and nothing may be deleted. */
+export function attemptOpenTrash(site: TrashSite, folder?: string): PoolTrash | undefined {
+  try {
+    return openTrash(site, folder);
+  } catch (cause) {
+    if (errnoCode(cause) === undefined) throw cause;
+    return undefined;
+  }
 }
 
 /** Whether a volume is an entry of the pool's folder itself. */

@@ -3,20 +3,22 @@ import { join } from 'node:path';
 import { decodeVolumeName } from '../core/identity.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { isSameContent, type PoolVolume, type SpareKind, type SweepOutcome, type Verdict } from '../core/sweep-plan.ts';
-import { entryId, type FolderIdentity, type TrashedRecord, type TrashEntry } from '../core/trash.ts';
+import { entryFile, entryId, type FolderIdentity, type TrashedRecord, type TrashEntry } from '../core/trash.ts';
 import { isRestorable } from '../core/undo-plan.ts';
 import { InUseError, NoSpaceError, PoolkeeperError } from '../errors.ts';
 import { isNoStorageVolume } from '../libvirt/error-codes.ts';
 import { refreshPool } from '../libvirt/storage-pool.ts';
 import { deleteVolume, lookupVolume } from '../libvirt/volume.ts';
 import { removeTemporaryFiles } from '../state/atomic-file.ts';
-import { errnoCode, fileError } from '../state/file-error.ts';
+import { fileError } from '../state/file-error.ts';
 import { withGate } from '../state/gate.ts';
+import { attempt } from '../state/listing.ts';
 import { readRecords } from '../state/records.ts';
 import { askPatiently, behindLink, folderIdentity, isSameFolder, type PoolTrash } from '../state/trash.ts';
 import { removeTrashNote, writeTrashNote } from '../state/trash-notes.ts';
+import { errnoCode } from '../util/errno.ts';
 import type { Environment } from './environment.ts';
-import { isFilePool, isInFolder, openTrash } from './pool-trash.ts';
+import { attemptOpenTrash, isFilePool, isInFolder } from './pool-trash.ts';
 import { runTask } from './run-task.ts';
 
 /** What is needed to delete volumes. */
@@ -72,7 +74,7 @@ export async function executeSweep(planned: readonly Verdict[], sweeper: Sweeper
     const isHere = sweeper.isHere && isFilePool(environment.pool);
     if (isHere && !isSameFolder(folderIdentity(pool.targetPath), sweeper.folder))
       return doomed.map((volume) => spared(volume, 'unseen', OTHER_FOLDER));
-    using trash = isHere ? attemptOpen(environment) : undefined;
+    using trash = isHere ? attemptOpenTrash(environment) : undefined;
     if (isHere && trash === undefined) return doomed.map((volume) => spared(volume, 'unseen', CLOSED_FOLDER));
     const { records } = await readRecords(paths.records);
     const sweep: Sweep = { ...sweeper, trash, records, noTrash: undefined, lastCounter: 0, hasMoved: false };
@@ -80,7 +82,7 @@ export async function executeSweep(planned: readonly Verdict[], sweeper: Sweeper
       return await deleteAll(doomed, sweep);
     } finally {
       // Whatever happened, libvirt is not to list what is gone. A failure here is the next run's to see and say.
-      await refreshMoved(sweep).catch(ignoreKnown);
+      await attempt(() => refreshMoved(sweep));
     }
   });
 }
@@ -342,28 +344,14 @@ function toSpared(volume: PoolVolume, answer: Awaited<ReturnType<typeof askPatie
   return spared(volume, 'unseen', `the kernel does not tell whether somebody has it open (${answer.code})`);
 }
 
-function stranded(volume: PoolVolume, { place, id }: TrashEntry): SweepOutcome {
+function stranded(volume: PoolVolume, entry: TrashEntry): SweepOutcome {
   const error = new InUseError(
     `volume '${volume.name}' is in use and was to go back from the trash, but another file has its name by now`,
     {
-      hint: `its file is ${join(place, id, volume.name)}; move the other one away, then 'poolkeeper undo' brings it back`,
+      hint: `its file is ${entryFile(entry)}; move the other one away, then 'poolkeeper undo ${entry.id}' brings it back`,
     },
   );
   return { result: 'failed', volume, error };
-}
-
-/** @returns `undefined` where the folder cannot be opened: then nothing is moved, and nothing deleted. */
-function attemptOpen(environment: Sweeper['environment']): PoolTrash | undefined {
-  try {
-    return openTrash(environment);
-  } catch (cause) {
-    if (errnoCode(cause) === undefined) throw cause;
-    return undefined;
-  }
-}
-
-function ignoreKnown(error: unknown): void {
-  if (!(error instanceof PoolkeeperError)) throw error;
 }
 
 function spared(volume: PoolVolume, why: SpareKind, reason: string): Extract<SweepOutcome, { result: 'spared' }> {

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { absenceKey } from '../core/absent-name.ts';
-import { baseNameToken, volumeToken } from '../core/reference-tokens.ts';
+import { baseNameToken, isExactToken, volumeToken } from '../core/reference-tokens.ts';
 import type { AbsentName, BlindSpot } from '../core/reference.ts';
 import type { Absence, Edge, GraphNode, GraphRoot, Token } from '../core/use-graph.ts';
 import { absenceSpot, isUnlike, judgeAbsence } from '../usage/absence.ts';
@@ -37,10 +37,10 @@ export function missUnlikeImages(
 ): void {
   const plain = new Map<Token, { readonly isEmpty: boolean }>();
   for (const [node, { format, isEmpty }] of contents) {
-    if (format === 'raw') for (const token of node.tokens.filter(isExact)) plain.set(token, { isEmpty });
+    if (format === 'raw') for (const token of node.tokens.filter(isExactToken)) plain.set(token, { isEmpty });
   }
   for (const edge of edges) {
-    for (const token of edge.formats === undefined ? [] : edge.tokens.filter(isExact)) {
+    for (const token of edge.formats === undefined ? [] : edge.tokens.filter(isExactToken)) {
       const found = plain.get(token);
       const name = found && isUnlike(edge, { hasMagic: false, ...found }) ? nameOf(edge) : undefined;
       if (name === undefined) continue;
@@ -65,11 +65,6 @@ function nameOf({ reference }: Edge): AbsentName | undefined {
   }
 }
 
-/** Whether a token stands for one file or volume and no other. */
-function isExact(token: Token): boolean {
-  return /^(?:path|inode|device|volume|network):/.test(token);
-}
-
 /**
  * Images whose chain leads back to itself: no image is its own base, so what they stood on before stands nowhere any more. Only
  * formats whose headers name nothing but a base and a data file are looked at; a VMDK names its own extents.
@@ -79,11 +74,11 @@ export function circularChains({ headers, contents }: Explored): readonly BlindS
   const chained = new Map([...headers].filter(([node, edges]) => edges.length > 0 && isChained(node)));
   const byToken = new Map<Token, DraftNode[]>();
   for (const node of chained.keys()) {
-    for (const token of node.tokens.filter(isExact)) byToken.set(token, [...(byToken.get(token) ?? []), node]);
+    for (const token of node.tokens.filter(isExactToken)) byToken.set(token, [...(byToken.get(token) ?? []), node]);
   }
   const bases = new Map<DraftNode, ReadonlySet<DraftNode>>();
   for (const [node, edges] of chained) {
-    const tokens = edges.flatMap((edge) => (edge.reference.kind === 'path' ? edge.tokens.filter(isExact) : []));
+    const tokens = edges.flatMap((edge) => (edge.reference.kind === 'path' ? edge.tokens.filter(isExactToken) : []));
     bases.set(node, new Set(tokens.flatMap((token) => byToken.get(token) ?? [])));
   }
   // Whose bases all end somewhere ends somewhere as well; what is left at last goes round.

@@ -2,6 +2,7 @@ import { type BigIntStats, lstatSync, realpathSync, statSync } from 'node:fs';
 import { posix } from 'node:path';
 import { baseNameToken } from '../core/reference-tokens.ts';
 import type { Token } from '../core/use-graph.ts';
+import { errnoCode } from '../util/errno.ts';
 
 /** What a path on this host stands for. */
 export interface FileIdentity {
@@ -160,7 +161,7 @@ function statusOf(path: Buffer): Status {
   try {
     return statSync(path, { bigint: true });
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = errnoCode(error);
     return REFUSALS.get(code) ?? 'unreadable';
   }
 }

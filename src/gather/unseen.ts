@@ -2,6 +2,7 @@ import { lstatSync, statSync } from 'node:fs';
 import { posix } from 'node:path';
 import type { BlindSpot } from '../core/reference.ts';
 import type { Edge, Token } from '../core/use-graph.ts';
+import { errnoCode } from '../util/errno.ts';
 
 /** An image that is there and cannot be looked at may stand on another one, unless it is opened as raw bytes. */
 export function unreadableImage({ formats = [], document, reference }: Edge, path: string): readonly BlindSpot[] {
@@ -18,7 +19,7 @@ export function unreadableImage({ formats = [], document, reference }: Edge, pat
 
 /** What it means that a folder in a pool cannot be read, unless it is gone, or no place for images. */
 export function unreadableFolder(path: string, name: string, error: unknown): readonly BlindSpot[] {
-  const code = codeOf(error);
+  const code = errnoCode(error);
   if (name === 'lost+found' || code === 'ENOENT' || code === 'ENOTDIR') return [];
   return [
     {
@@ -42,7 +43,7 @@ export function hasVanished(path: string | Buffer, tokens: readonly Token[]): bo
     lstatSync(path);
     return false;
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT') return false;
+    if (errnoCode(error) !== 'ENOENT') return false;
   }
   try {
     const { dev, ino } = statSync(posix.dirname(path.toString()), { bigint: true });
@@ -50,8 +51,4 @@ export function hasVanished(path: string | Buffer, tokens: readonly Token[]): bo
   } catch {
     return false;
   }
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

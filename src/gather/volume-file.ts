@@ -1,8 +1,8 @@
 import { lstatSync } from 'node:fs';
 import type { Volume } from '../libvirt/volume.ts';
 import { parseXml, textAt } from '../libvirt/xml-text.ts';
-import { errnoCode } from '../state/file-error.ts';
 import { askOpen } from '../util/kernel.ts';
+import { errnoCode } from '../util/errno.ts';
 
 /**
  * The file that a volume is, to be known again: a file that takes its name later has another identity. `undefined` where this

@@ -2,10 +2,9 @@ import { formatBytes } from '../core/byte-size.ts';
 import { identityText } from '../core/identity.ts';
 import type { CandidateReason, RetainReason, RetentionVerdict } from '../core/retention.ts';
 import type { Rescue } from '../core/undo-plan.ts';
-import { isoTime } from './iso-time.ts';
+import { dateOf, isoTime } from './iso-time.ts';
 import type { Fields, Reporter } from './reporter.ts';
 import { reasonFields, reasonText } from './sweep-report.ts';
-import { dateOf } from './trash-report.ts';
 
 /** Why an image is held on to. */
 export const RETAINED: Readonly<Record<RetainReason, string>> = {

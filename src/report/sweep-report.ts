@@ -5,9 +5,8 @@ import { chainOf, type Need } from '../core/use-graph.ts';
 import { type BlindSpot, isHindrance } from '../core/reference.ts';
 import { IncompleteViewError } from '../errors.ts';
 import { freedAt } from '../core/trash.ts';
-import { isoTime } from './iso-time.ts';
+import { dateOf, isoTime } from './iso-time.ts';
 import type { Fields, Reporter } from './reporter.ts';
-import { dateOf } from './trash-report.ts';
 
 /** What the user calls a volume: the image in it where the name says so. */
 export function volumeText({ name, pool }: Pick<PoolVolume, 'name' | 'pool'>): string {
@@ -144,10 +143,10 @@ export function warnOfUnseen(blindSpots: readonly BlindSpot[], reporter: Reporte
 }
 
 /** More than fit on a screen are for `doctor`. */
-const MOST_LISTED = 20;
+const MAX_LISTED = 20;
 
 function listOf(blindSpots: readonly BlindSpot[]): string {
-  const list = blindSpots.slice(0, MOST_LISTED).map((blindSpot) => `\n  ${blindSpotText(blindSpot)}`);
+  const list = blindSpots.slice(0, MAX_LISTED).map((blindSpot) => `\n  ${blindSpotText(blindSpot)}`);
   const more = blindSpots.length - list.length;
   return list.join('') + (more > 0 ? `\n  and ${more} more, which 'poolkeeper doctor' lists` : '');
 }

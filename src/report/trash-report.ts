@@ -1,9 +1,9 @@
 import { formatBytes } from '../core/byte-size.ts';
 import { decodeVolumeName, identityText } from '../core/identity.ts';
-import { freedAt, trashBytes, type TrashEntry } from '../core/trash.ts';
+import { entryFile, freedAt, trashBytes, type TrashEntry } from '../core/trash.ts';
 import type { Edge } from '../core/use-graph.ts';
 import type { PoolkeeperError } from '../errors.ts';
-import { isoTime } from './iso-time.ts';
+import { dateOf, isoTime } from './iso-time.ts';
 import type { Fields, Reporter } from './reporter.ts';
 import { type Column, showTable } from './table.ts';
 
@@ -34,7 +34,7 @@ export function showTrash(entries: readonly TrashEntry[], keepMs: number, report
     { title: 'DELETED', text: ({ trashedAt }) => isoTime(trashedAt) },
     { title: 'FREED', text: (entry) => isoTime(freedAt(entry, { keepMs })) },
     { title: 'RUN', text: ({ run }) => run },
-    { title: 'FILE', text: fileOf, shrinksTo: 12, isOptional: true },
+    { title: 'FILE', text: entryFile, shrinksTo: 12, isOptional: true },
   ];
   const fields = (entry: TrashEntry): Fields => ({
     ...entryFields(entry),
@@ -42,7 +42,7 @@ export function showTrash(entries: readonly TrashEntry[], keepMs: number, report
     deleted_at: isoTime(entry.trashedAt),
     freed_at: isoTime(freedAt(entry, { keepMs })),
     run: entry.run,
-    file: fileOf(entry),
+    file: entryFile(entry),
   });
   showTable({ messageType: 'trash', columns, rows: entries, fields }, reporter);
 }
@@ -71,7 +71,7 @@ export function showReturned(outcomes: readonly Returned[], cause: ReturnCause, 
     } else if (result === 'occupied') {
       reporter.warning(
         `${titleOf(entry)} stays in the trash: another file has its name '${entry.path}' by now`,
-        `its content is in '${fileOf(entry)}'`,
+        `its content is in '${entryFile(entry)}'`,
       );
     } else {
       const why = need === undefined ? CAUSES[cause] : `, since ${need.document} names it`;
@@ -135,17 +135,6 @@ function titleOf(entry: TrashEntry): string {
 function nameOf({ volumeName }: TrashEntry): string {
   const identity = decodeVolumeName(volumeName);
   return identity === undefined ? volumeName : identityText(identity);
-}
-
-/** The date of a moment, as this host counts it. */
-export function dateOf(milliseconds: number): string {
-  const time = new Date(milliseconds);
-  const two = (number: number): string => String(number).padStart(2, '0');
-  return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
-}
-
-function fileOf({ place, id, volumeName }: TrashEntry): string {
-  return `${place}/${id}/${volumeName}`;
 }
 
 function entryFields({ id, pool, volumeName }: TrashEntry): Fields {

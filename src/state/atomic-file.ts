@@ -3,7 +3,8 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { IntegrityError } from '../errors.ts';
-import { errnoCode, fileError } from './file-error.ts';
+import { errnoCode } from '../util/errno.ts';
+import { fileError } from './file-error.ts';
 import { listDirectory } from './listing.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;

@@ -1,4 +1,5 @@
 import { FailureError, IntegrityError, NoSpaceError, PoolkeeperError } from '../errors.ts';
+import { errnoCode } from '../util/errno.ts';
 import { serviceHint } from './service-limits.ts';
 
 interface Explanation {
@@ -21,11 +22,6 @@ const EXPLANATIONS: ReadonlyMap<string, Explanation> = new Map<string, Explanati
   ],
   ['ELOOP', { type: IntegrityError, reason: 'it is a symbolic link', hint: 'put a real file or directory there' }],
 ]);
-
-/** The code of a system error (`ENOENT`), or `undefined` for every other value. */
-export function errnoCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
 
 /**
  * Turns a failed system call into an error the user can act on. Errors of poolkeeper and errors without a code (bugs)

@@ -1,7 +1,8 @@
 import { type Dirent, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PoolkeeperError } from '../errors.ts';
-import { errnoCode, fileError } from './file-error.ts';
+import { errnoCode } from '../util/errno.ts';
+import { fileError } from './file-error.ts';
 
 /** A file of which only the name is known. */
 export interface UnreadableFile {

@@ -3,8 +3,9 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { IntegrityError } from '../errors.ts';
 import { makeDirectory } from '../util/make-directory.ts';
+import { errnoCode } from '../util/errno.ts';
 import { syncPath } from './atomic-file.ts';
-import { errnoCode, fileError } from './file-error.ts';
+import { fileError } from './file-error.ts';
 
 export interface PrivateDirOptions {
   /** The effective user of this process. */

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { parseMounts } from '../util/mounts.ts';
+import { shellWord } from '../util/shell.ts';
 
 /** What Linux says of this process, as far as it explains a refusal. */
 export interface ServiceFacts {
@@ -38,7 +40,7 @@ export function serviceHint(code: string, path: string, facts: ServiceFacts = re
   const capabilities = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(facts.status)?.[1] ?? '0'}`);
   const isRoot = /^Uid:\s+\d+\s+0\s/m.test(facts.status);
   if (!isRoot || (capabilities >> CAP_DAC_OVERRIDE) % 2n === 1n) return undefined;
-  const dir = quoted(dirname(path));
+  const dir = shellWord(dirname(path));
   return code === 'EACCES'
     ? `CapabilityBoundingSet= of ${unit} leaves root only the rights that modes give; run as root: chgrp root ${dir} && chmod g+rwx ${dir}`
     : `CapabilityBoundingSet= or SystemCallFilter= of ${unit} forbids it: do this once in a shell of root`;
@@ -48,17 +50,12 @@ export function serviceHint(code: string, path: string, facts: ServiceFacts = re
 function isReadOnlyHereAlone(path: string, mountinfo: string): boolean {
   let longest = -1;
   let isAlone = false;
-  for (const line of mountinfo.split('\n')) {
-    const [mount = '', source = ''] = line.split(' - ');
-    const [, , , , point = '', options = ''] = mount.split(' ');
-    const place = point.replaceAll(/\\([0-7]{3})/g, (_escape, octal: string) =>
-      String.fromCodePoint(Number.parseInt(octal, 8)),
-    );
-    const isAbove = place !== '' && (path === place || path.startsWith(place === '/' ? place : `${place}/`));
+  for (const { point, pointOptions, options } of parseMounts(mountinfo)) {
+    const isAbove = path === point || path.startsWith(point === '/' ? point : `${point}/`);
     // Of two mounts on one place, the later one covers the other.
-    if (!isAbove || place.length < longest) continue;
-    longest = place.length;
-    isAlone = options.split(',').includes('ro') && !(source.split(' ')[2] ?? '').split(',').includes('ro');
+    if (!isAbove || point.length < longest) continue;
+    longest = point.length;
+    isAlone = pointOptions.includes('ro') && !options.includes('ro');
   }
   return isAlone;
 }
@@ -66,15 +63,10 @@ function isReadOnlyHereAlone(path: string, mountinfo: string): boolean {
 function readFacts(): ServiceFacts {
   const read = (name: string): string => {
     try {
-      return readFileSync(`/proc/self/${name}`, 'utf8');
+      return readFileSync(`/proc/self/${name}`, 'latin1');
     } catch {
       return '';
     }
   };
   return { cgroup: read('cgroup'), mountinfo: read('mountinfo'), status: read('status') };
-}
-
-/** As a shell takes it. */
-function quoted(path: string): string {
-  return `'${path.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -2,8 +2,9 @@ import { constants } from 'node:fs';
 import { copyFile, lstat, mkdir, mkdtemp, readlink, rename, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FailureError, IntegrityError } from '../errors.ts';
+import { errnoCode } from '../util/errno.ts';
 import { removeFileDurably, syncPath } from './atomic-file.ts';
-import { errnoCode, fileError } from './file-error.ts';
+import { fileError } from './file-error.ts';
 
 const MOVE_AWAY = { hint: 'poolkeeper follows no symbolic link there: move it away' };
 

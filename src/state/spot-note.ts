@@ -9,7 +9,7 @@ const NAME = 'blind-spots.json';
 
 /** What was last said of the things that cannot be seen. */
 export interface SpotNote {
-  /** Of the things. */
+  /** Tells whether they are the same things. */
   readonly digest: string;
   /** Since when they are the same, and when that was said, in milliseconds since the epoch. */
   readonly since: number;

@@ -24,7 +24,7 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type FolderIdentity, parseEntryId, trashFolderName } from '../core/trash.ts';
 import { asFileUser, askOpen, KernelError, type OpenAnswer, renameNoReplace } from '../util/kernel.ts';
-import { errnoCode } from './file-error.ts';
+import { errnoCode } from '../util/errno.ts';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
 const { errno } = system;
@@ -110,7 +110,7 @@ export class PoolTrash implements Disposable {
   }
 
   /**
-   * Makes one of the places ready: that file can go there and come back is tried with a file of our own when the place is made.
+   * Makes one of the places ready. A place that is made now is tried with a file of our own, which goes there and comes back.
    *
    * @returns `undefined` where there can be no trash, or the code why.
    */
@@ -309,7 +309,7 @@ export class PoolTrash implements Disposable {
 /**
  * Asks whether anybody has a file open, three times within a second before it counts as held.
  *
- * @param target for a link the file that it leads to: who opened that by the link holds that.
+ * @param target for a link the file that it leads to: whoever opened the link holds that file.
  */
 export function askPatiently(target: string): Promise<OpenAnswer> {
   return patiently(() => ask(target));
@@ -366,7 +366,6 @@ function throughProc(fd: number): string {
 }
 
 function codeOf(error: unknown): string {
-  if (error instanceof KernelError) return error.code;
   const code = errnoCode(error);
   if (code === undefined) throw error;
   return code;

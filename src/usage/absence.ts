@@ -1,6 +1,7 @@
 import { absentText } from '../core/absent-name.ts';
 import type { AbsentName, BlindSpot } from '../core/reference.ts';
 import type { Absence, AbsenceVerdict, Edge } from '../core/use-graph.ts';
+import { shellWord } from '../util/shell.ts';
 
 /** Formats in which no image stands on another one, as documents state them. */
 const WITHOUT_CHAIN: ReadonlySet<string> = new Set(['', 'raw', 'iso', 'dmg', 'bochs', 'cloop', 'dir', 'fat', 'luks']);
@@ -64,7 +65,7 @@ export function absenceSpot({ name, edges, cause }: Absence, holder: string | un
     kind: 'absent',
     what: whatOf(name),
     cause: cause + by,
-    remedy: `${remedyOf(name)}; if it is gone for good: poolkeeper forget ${quoted(absentText(name))}`,
+    remedy: `${remedyOf(name)}; if it is gone for good: poolkeeper forget ${shellWord(absentText(name))}`,
     concerns: 'everything',
     ...(holder !== undefined && { holder }),
   };
@@ -90,9 +91,4 @@ function remedyOf(name: AbsentName): string {
     case 'network':
       return 'define a pool that shows it';
   }
-}
-
-/** As a shell takes it, whatever is in it. */
-export function quoted(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -3,6 +3,7 @@ import { stat, statfs } from 'node:fs/promises';
 import type { BlindSpot } from '../core/reference.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import type { Volume } from '../libvirt/volume.ts';
+import { errnoCode } from '../util/errno.ts';
 
 // What this run can prove about the files of a pool, and who else could see them. Whoever may not take a write lease cannot
 // prove that nobody has a file open, and whoever shares storage with other hosts cannot see their processes at all.
@@ -174,7 +175,7 @@ async function reasonOf({ type, targetPath }: StoragePool, isLocal: boolean): Pr
   try {
     return sharedBy((await statfs(targetPath)).type);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const code = errnoCode(error) ?? String(error);
     return `nobody can tell which file system it is on: statfs of '${targetPath}' says ${code}`;
   }
 }

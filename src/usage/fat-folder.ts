@@ -1,5 +1,6 @@
 import { type Dirent, lstatSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { posix } from 'node:path';
+import { errnoCode } from '../util/errno.ts';
 import { type MountTable, resolveLocally } from '../util/mounts.ts';
 
 /** What a folder holds that leads out of it. */
@@ -41,7 +42,7 @@ export function readFatFolder(folder: string, table: MountTable, maxEntries = MA
       seen.add(`${dev}:${ino}`);
       entries = readdirSync(next, { withFileTypes: true });
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? error.code : undefined;
+      const code = errnoCode(error);
       if (code === 'ENOENT' || code === 'ENOTDIR') continue;
       return unseen(`'${next}' cannot be read: ${String(code)}`);
     }
@@ -68,7 +69,7 @@ export function readFatFolder(folder: string, table: MountTable, maxEntries = MA
       }
     } catch (error) {
       // It went away meanwhile.
-      if (!(error instanceof Error && 'code' in error)) throw error;
+      if (errnoCode(error) === undefined) throw error;
     }
   }
 }

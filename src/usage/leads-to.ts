@@ -2,7 +2,7 @@ import { lstatSync, readlinkSync } from 'node:fs';
 import { posix } from 'node:path';
 
 /** The kernel follows no more links (path_resolution(7)). */
-const MOST_LINKS = 40;
+const MAX_LINKS = 40;
 
 /**
  * The path at which a path ends that leads to nothing, with every link on the way followed as far as there is something: a name is
@@ -11,7 +11,7 @@ const MOST_LINKS = 40;
 export function leadsTo(path: string): string {
   let rest = posix.normalize(path).split('/').filter(isPart);
   let reached = '/';
-  for (let links = 0; links <= MOST_LINKS;) {
+  for (let links = 0; links <= MAX_LINKS;) {
     const [name, ...others] = rest;
     if (name === undefined) return reached;
     const next = name === '..' ? posix.dirname(reached) : posix.join(reached, name);

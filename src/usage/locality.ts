@@ -8,6 +8,7 @@ import { isConnectionLost } from '../libvirt/error-codes.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import { listVolumeNames, lookupVolume, type Volume } from '../libvirt/volume.ts';
 import { readVolumeTimes } from '../libvirt/volume-xml.ts';
+import { errnoCode } from '../util/errno.ts';
 
 /**
  * Whether the volumes of a storage pool are files that this process sees under the same paths.
@@ -35,7 +36,7 @@ export const FILE_POOLS: ReadonlySet<string> = new Set(['dir', 'fs', 'netfs', 'v
 const ENOUGH = 16;
 
 /** How many volumes are asked for at most, those included that say nothing. */
-const MOST_ASKED = 64;
+const MAX_ASKED = 64;
 
 /**
  * Tells whether the daemon runs on another host by its own account; `undefined`: it goes by the name of this host. The UUID
@@ -92,7 +93,7 @@ export async function compareVolumes(
   let asked = 0;
   let failure = 'every one of them changes, or is not a regular file';
   for (const { name, isNameExact } of names) {
-    if (compared >= enough || asked >= MOST_ASKED) break;
+    if (compared >= enough || asked >= MAX_ASKED) break;
     if (!isNameExact) continue;
     const before = await statusOf(posix.join(targetPath, name));
     if (before.is === 'file' && !before.status.isFile()) continue;
@@ -136,7 +137,7 @@ async function statusOf(path: string): Promise<FileStatus> {
   try {
     return { is: 'file', status: await lstat(path, { bigint: true }) };
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    const code = errnoCode(error) ?? 'unknown';
     return code === 'ENOENT' || code === 'ENOTDIR' ? { is: 'missing' } : { is: 'closed', code };
   }
 }

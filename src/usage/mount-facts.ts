@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
+import { type Mount, parseMounts, unescaped } from '../util/mounts.ts';
 import { leadsTo } from './leads-to.ts';
 
 /** What is mounted on this host, and what is configured to be. */
@@ -8,11 +9,7 @@ export interface MountFacts {
   readonly configured: readonly Configured[];
 }
 
-interface Mounted {
-  readonly point: string;
-  readonly type: string;
-  readonly source: string;
-}
+type Mounted = Pick<Mount, 'point' | 'type' | 'source'>;
 
 interface Configured {
   readonly point: string;
@@ -49,23 +46,17 @@ const FILES: MountFiles = {
 
 /** Reads proc(5) `mountinfo`, fstab(5), and the mount and automount units of systemd. What is not there says nothing. */
 export function readMountFacts({ mountinfo, fstab, unitDirs }: MountFiles = FILES): MountFacts {
-  const mounted = linesOf(mountinfo).flatMap((line): readonly Mounted[] => {
-    const [before = '', after = ''] = line.split(' - ');
-    const [point, [type = '', source = '']] = [before.split(' ')[4], after.split(' ')];
-    return point === undefined ? [] : [{ point: unescaped(point), type, source: unescaped(source) }];
-  });
-  const inFstab = linesOf(fstab).flatMap((line): readonly Configured[] => {
-    const point = line.trim().split(/\s+/)[1];
-    return line.trim().startsWith('#') || point?.startsWith('/') !== true
-      ? []
-      : [{ point: unescaped(point), by: fstab }];
+  const mounted = parseMounts(textOf(mountinfo, 'latin1'));
+  const inFstab = linesOf(fstab, 'latin1').flatMap((line): readonly Configured[] => {
+    const point = /^[ \t]*[^# \t][^ \t]*[ \t]+(\/[^ \t]*)/.exec(line)?.[1];
+    return point === undefined ? [] : [{ point: unescaped(point), by: fstab }];
   });
   const configured = [...inFstab, ...unitDirs.flatMap(unitsIn)];
   return { mounted, configured: configured.map(({ point, by }) => ({ point: leadsTo(point), by })) };
 }
 
 /** Where a path would lie. An autofs(5) whose file system is not mounted waits for it. */
-export function placeOf(path: string, { mounted, configured }: MountFacts): PathPlace {
+export function pathPlaceOf(path: string, { mounted, configured }: MountFacts): PathPlace {
   const above = foldersOf(path);
   const isAbove = ({ point }: { readonly point: string }): boolean => above.has(point);
   const around = mounted.filter(isAbove);
@@ -96,11 +87,15 @@ function unitsIn(dir: string): readonly Configured[] {
     });
 }
 
-function linesOf(path: string): readonly string[] {
+function linesOf(path: string, encoding: BufferEncoding = 'utf8'): readonly string[] {
+  return textOf(path, encoding).split('\n');
+}
+
+function textOf(path: string, encoding: BufferEncoding): string {
   try {
-    return readFileSync(path, 'utf8').split('\n');
+    return readFileSync(path, encoding);
   } catch {
-    return [];
+    return '';
   }
 }
 
@@ -110,9 +105,4 @@ function namesIn(dir: string): readonly string[] {
   } catch {
     return [];
   }
-}
-
-/** A blank is `\040` in both files. */
-function unescaped(text: string): string {
-  return text.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

@@ -1,5 +1,6 @@
-import { type Mount, type MountTable, resolveLocally } from '../util/mounts.ts';
 import type { BlindSpot } from '../core/reference.ts';
+import { type Mount, type MountTable, resolveLocally } from '../util/mounts.ts';
+import { shellWord } from '../util/shell.ts';
 
 /** Where something lies inside a file system, however many mounts show it. */
 export interface Place {
@@ -98,7 +99,7 @@ export function overlayMounts(pools: readonly PoolFolder[], table: MountTable): 
           {
             what: `overlay mount ${mount.point}`,
             cause: `its ${kind} directory, ${where}, and who has a file open through it cannot be told`,
-            remedy: `end what uses it, then: umount '${mount.point}'`,
+            remedy: `end what uses it, then: umount ${shellWord(mount.point)}`,
             concerns: { pool: pool.pool },
           },
         ];

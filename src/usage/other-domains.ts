@@ -1,6 +1,8 @@
-import { closeSync, constants, fstatSync, opendirSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { opendirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { errnoCode } from '../util/errno.ts';
 import { KernelError, asFileUser } from '../util/kernel.ts';
 import { type MountTable, resolveLocally } from '../util/mounts.ts';
+import { readShort } from '../util/read-short.ts';
 
 /** Where definitions of domains lie that no connection to a system daemon lists. */
 export interface DomainPlaces {
@@ -109,7 +111,7 @@ function accountsOf(places: DomainPlaces, table: MountTable, unread: UnreadPlace
       accounts.set(plain, { name, home: plain, owner: { uid: Number(uid), gid: Number(gid) } });
     }
   } catch (error) {
-    unread.push(unreadOf(`accounts in '${places.accounts}'`, codeOf(error)));
+    unread.push(unreadOf(`accounts in '${places.accounts}'`, causeOf(error)));
   }
   const homes = resolveLocally(places.homes, table);
   if (homes.is === 'distant') unread.push(unreadOf(`homes in '${places.homes}'`, distantText(homes.mount.type)));
@@ -121,7 +123,7 @@ function accountsOf(places: DomainPlaces, table: MountTable, unread: UnreadPlace
       accounts.set(home, { name: entry.name, home, owner: ownerOf(home, table) });
     }
   } catch (error) {
-    unread.push(unreadOf(`homes in '${places.homes}'`, codeOf(error)));
+    unread.push(unreadOf(`homes in '${places.homes}'`, causeOf(error)));
   }
   return [...accounts.values()];
 }
@@ -165,7 +167,7 @@ function readDefinitions(folder: string): ReadFolder {
   try {
     names = listNames(folder);
   } catch (error) {
-    const code = codeOf(error);
+    const code = causeOf(error);
     return { files, unread: code === 'ENOENT' || code === 'ENOTDIR' ? [] : [{ path: folder, cause: code }] };
   }
   if (names.length === MAX_FILES) unread.push({ path: folder, cause: `it holds ${MAX_FILES} files or more` });
@@ -173,7 +175,8 @@ function readDefinitions(folder: string): ReadFolder {
   for (const file of names.filter((name) => name.endsWith('.xml'))) {
     const path = `${folder}/${file}`;
     try {
-      const xml = readShort(path);
+      // Whoever owns the folder decides what lies in it, so no link is followed.
+      const xml = readShort(path, MAX_BYTES, false);
       total += xml.length;
       if (total > MAX_TOTAL_BYTES) {
         unread.push({ path, cause: `the definitions are larger than ${MAX_TOTAL_BYTES} bytes together` });
@@ -181,7 +184,7 @@ function readDefinitions(folder: string): ReadFolder {
       }
       files.push({ file, xml });
     } catch (error) {
-      const code = codeOf(error);
+      const code = causeOf(error);
       if (code !== 'ENOENT') unread.push({ path, cause: code });
     }
   }
@@ -202,25 +205,12 @@ function listNames(folder: string): readonly string[] {
   }
 }
 
-/** Opens no link, no pipe and no device: whoever owns the folder decides what lies in it. */
-function readShort(path: string): string {
-  const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW, O_NOCTTY } = constants;
-  const fd = openSync(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY);
-  try {
-    const status = fstatSync(fd);
-    if (!status.isFile()) throw new Error('it is not a regular file');
-    if (status.size > MAX_BYTES) throw new Error(`it is larger than ${MAX_BYTES} bytes`);
-    return readFileSync(fd, 'utf8');
-  } finally {
-    closeSync(fd);
-  }
-}
-
 function distantText(type: string): string {
   return `it lies on a file system of type ${type}, which is not entered`;
 }
 
-function codeOf(error: unknown): string {
+/** The code of a system error, or what `readShort` says. */
+function causeOf(error: unknown): string {
   if (!(error instanceof Error)) throw error;
-  return 'code' in error ? String(error.code) : error.message;
+  return errnoCode(error) ?? error.message;
 }

@@ -5,6 +5,7 @@ import { isConnectionLost } from '../libvirt/error-codes.ts';
 import { lookupPool, type StoragePool } from '../libvirt/storage-pool.ts';
 import type { Volume } from '../libvirt/volume.ts';
 import { missingRight, readLeaseRight, sharedStorage, type Sharing } from './deletion-right.ts';
+import { shellWord } from '../util/shell.ts';
 import { compareVolumes, FILE_POOLS, otherHost, type PoolLocality } from './locality.ts';
 
 /** Where the storage pools of a connection are, seen from this process. */
@@ -123,7 +124,7 @@ function foreignPool({ name }: StoragePool, why: string): BlindSpot {
   return {
     what: `storage pool '${name}'`,
     cause: `its files are not those of this host: ${why}`,
-    remedy: `let libvirt and poolkeeper see the same files, or stop the pool and 'virsh pool-undefine ${name}'`,
+    remedy: `let libvirt and poolkeeper see the same files, or stop the pool, then: virsh pool-undefine ${shellWord(name)}`,
     concerns: 'everything',
   };
 }

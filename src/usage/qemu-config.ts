@@ -1,8 +1,8 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import type { BlindSpot, Reference } from '../core/reference.ts';
 import { readArgument } from '../libvirt/xml/command-line.ts';
-import { formatsOfArguments, type ImageFormats } from '../libvirt/xml/image-formats.ts';
+import { formatsOfArguments, type ImageFormats, saysRaw } from '../libvirt/xml/image-formats.ts';
 import { type Argument, readInnerArguments } from '../libvirt/xml/inner-arguments.ts';
+import { readShort } from '../util/read-short.ts';
 
 /** What a configuration file of QEMU names, and what of it could not be seen. */
 export interface QemuConfig {
@@ -42,7 +42,7 @@ export function readQemuConfig(path: string | undefined, name: string, document:
   if (path === undefined) return unseen('it lies on another host');
   let text: string;
   try {
-    text = readShort(path);
+    text = readShort(path, MAX_BYTES, true);
   } catch (error) {
     return unseen(`it cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
@@ -82,20 +82,7 @@ function rawImagesOf(args: readonly Argument[]): ReadonlySet<string> {
   const raw = new Set<string>();
   const other = new Set<string>();
   for (const { previous, value } of args) {
-    const isRaw = /(?:^|,)(?:format|driver)=raw(?:,|$)/.test(value);
-    for (const image of readArgument(value, previous)) (isRaw ? raw : other).add(image.value);
+    for (const image of readArgument(value, previous)) (saysRaw(value) ? raw : other).add(image.value);
   }
   return new Set([...raw].filter((value) => !other.has(value)));
-}
-
-function readShort(path: string): string {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-  try {
-    const status = fstatSync(fd);
-    if (!status.isFile()) throw new Error('it is not a regular file');
-    if (status.size > MAX_BYTES) throw new Error(`it is larger than ${MAX_BYTES} bytes`);
-    return readFileSync(fd, 'utf8');
-  } finally {
-    closeSync(fd);
-  }
 }

@@ -1,3 +1,4 @@
+import { isExactToken } from '../core/reference-tokens.ts';
 import type { Edge, GraphNode, Token } from '../core/use-graph.ts';
 
 /**
@@ -21,7 +22,7 @@ export class RawReferences {
       const isRaw = edge.isRaw === true;
       for (const token of edge.tokens) {
         if (!isRaw) this.#other.add(token);
-        else if (EXACT.test(token)) this.#raw.add(token);
+        else if (isExactToken(token)) this.#raw.add(token);
       }
     }
   }
@@ -31,6 +32,3 @@ export class RawReferences {
     return tokens.some((token) => this.#raw.has(token)) && !tokens.some((token) => this.#other.has(token));
   }
 }
-
-/** What names one file and no other. */
-const EXACT = /^(?:path|inode|device|volume|network):/;

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { umask } from 'node:process';
+import { errnoCode } from './errno.ts';
 
 /**
  * Makes a directory with exactly these permission bits, whatever the umask of whoever started the program is. In a directory with
@@ -28,7 +29,7 @@ export function makeOpenDirectory(path: string, mode: number): void {
   try {
     makeDirectory(path, mode);
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    const code = errnoCode(cause);
     if (code === 'EEXIST') return;
     if (code !== 'ENOENT' || dirname(path) === path) throw cause;
     makeOpenDirectory(dirname(path), 0o755);

@@ -1,4 +1,5 @@
 import { lstatSync, readFileSync, readlinkSync } from 'node:fs';
+import { errnoCode } from './errno.ts';
 
 /** One line of mountinfo. */
 export interface Mount {
@@ -10,7 +11,11 @@ export interface Mount {
   readonly root: string;
   /** Where it is mounted. */
   readonly point: string;
+  /** How it is mounted there, such as `ro`. */
+  readonly pointOptions: readonly string[];
   readonly type: string;
+  /** What is mounted: a device, an export, or a word without a meaning. */
+  readonly source: string;
   /** The options of the file system itself. */
   readonly options: readonly string[];
 }
@@ -38,12 +43,23 @@ export function parseMounts(text: string): readonly Mount[] {
   return text.split('\n').flatMap((line) => {
     const separator = line.indexOf(' - ');
     if (separator < 0) return [];
-    const [id = '', parent = '', device = '', root = '', point = ''] = line.slice(0, separator).split(' ');
-    const [type = '', , options = ''] = line.slice(separator + 3).split(' ');
+    const [id = '', parent = '', device = '', root = '', point = '', how = ''] = line.slice(0, separator).split(' ');
+    const [type = '', source = '', options = ''] = line.slice(separator + 3).split(' ');
     if (!/^\d+$/.test(id) || !point.startsWith('/')) return [];
-    const names = { root: unescaped(root), point: unescaped(point), type: unescaped(type) };
     // A comma that belongs to an option is escaped.
-    return [{ id: Number(id), parent: Number(parent), device, ...names, options: options.split(',').map(unescaped) }];
+    return [
+      {
+        id: Number(id),
+        parent: Number(parent),
+        device,
+        root: unescaped(root),
+        point: unescaped(point),
+        pointOptions: how.split(',').map(unescaped),
+        type: unescaped(type),
+        source: unescaped(source),
+        options: options.split(',').map(unescaped),
+      },
+    ];
   });
 }
 
@@ -110,7 +126,7 @@ export function resolveLocally(path: string, table: MountTable): LocalPath {
       if (target.startsWith('/')) at = '/';
       left.push(...target.split('/').toReversed());
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : 'EIO';
+      const code = errnoCode(error) ?? 'EIO';
       return code === 'ENOENT' || code === 'ENOTDIR' ? { is: 'missing' } : { is: 'closed', code };
     }
   }
@@ -125,8 +141,8 @@ export function deviceNumber(device: string): bigint | undefined {
   return ((major & 0xffff_f000n) << 32n) | ((major & 0xfffn) << 8n) | ((minor & 0xffff_ff00n) << 12n) | (minor & 0xffn);
 }
 
-/** The octal escapes of the kernel, and UTF-8. */
-function unescaped(text: string): string {
+/** A field of mountinfo or fstab(5), given byte by byte (Latin-1), without its octal escapes: a blank is `\040`. */
+export function unescaped(text: string): string {
   const bytes = text.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
   return Buffer.from(bytes, 'latin1').toString();
 }

@@ -72,7 +72,7 @@ describe('completion', () => {
   it('offers commands and sub-commands, with what they do', async () => {
     expect(await complete('un')).to.deep.equal([
       'unlock\ttake the lock off an image',
-      'undo\ttake images back that wait for their deletion',
+      'undo\ttake back what waits for its deletion or was deleted',
     ]);
     expect(await complete('lease', 'r')).to.have.lengthOf(2);
   });

@@ -23,8 +23,10 @@ const BLOBS: readonly string[] = ['kernel', 'initrd', 'dtb', 'loader', 'nvram'];
 /** Options of QEMU that open an image. It looks for the format itself where none is given. */
 const IMAGE_OPTION = /^--?(?:drive|blockdev|cdrom|hd[a-d]|fd[ab]|mtdblock|pflash|sd)$/;
 
-/** Where `-drive` and `-blockdev` say that there is no header to look for. */
-const SAYS_RAW = /(?:^|,)(?:format|driver)=raw(?:,|$)/;
+/** Whether `-drive` or `-blockdev` says that there is no header to look for. */
+export function saysRaw(value: string): boolean {
+  return /(?:^|,)(?:format|driver)=raw(?:,|$)/.test(value);
+}
 
 /** Reads which images a document opens, and in which formats. */
 export function readImageFormats(document: Document): ImageFormats {
@@ -86,7 +88,7 @@ function addArguments(args: readonly Argument[], add: (value: string, format: st
   for (const { previous = '', value } of args) {
     if (!IMAGE_OPTION.test(previous)) continue;
     for (const name of readArgument(value, previous)) {
-      if (name.kind !== 'text') add(name.value, SAYS_RAW.test(value) ? 'raw' : 'auto');
+      if (name.kind !== 'text') add(name.value, saysRaw(value) ? 'raw' : 'auto');
     }
   }
 }

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { FailureError, IntegrityError, NoSpaceError } from '../../../src/errors.ts';
-import { errnoCode, fileError } from '../../../src/state/file-error.ts';
+import { fileError } from '../../../src/state/file-error.ts';
+import { errnoCode } from '../../../src/util/errno.ts';
 
 const systemError = (code: string): Error => Object.assign(new Error('text that must not matter'), { code });
 

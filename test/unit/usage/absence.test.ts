@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { absenceKey, absentText, parseAbsentName } from '../../../src/core/absent-name.ts';
 import type { Edge } from '../../../src/core/use-graph.ts';
 import { absenceSpot, isUnlike, judgeAbsence, mayStandOnOthers } from '../../../src/usage/absence.ts';
-import { placeOf, readMountFacts } from '../../../src/usage/mount-facts.ts';
+import { pathPlaceOf, readMountFacts } from '../../../src/usage/mount-facts.ts';
 import { RawReferences } from '../../../src/usage/raw-references.ts';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -139,20 +139,22 @@ describe('readMountFacts', () => {
         'UUID=1 / ext4',
         'UUID=2 /pk-srv xfs',
         'UUID=3 /pk-vms/ ext4 nofail',
+        String.raw`UUID=4 /pk-à\040b ext4`,
         'sw none swap',
       ].join('\n'),
     );
     await writeFile(join(root, 'units/pk-data.mount'), '[Mount]\nWhat=/dev/sdc\nWhere=/pk-data\n');
     const facts = readMountFacts(files);
-    const awaited = (path: string) => placeOf(path, facts).awaited;
-    expect(placeOf('/pk-srv/x/y', facts).mounted).to.include({ type: 'xfs', source: '/dev/sdb1' });
+    const awaited = (path: string) => pathPlaceOf(path, facts).awaited;
+    expect(pathPlaceOf('/pk-srv/x/y', facts).mounted).to.include({ type: 'xfs', source: '/dev/sdb1' });
     expect(awaited('/pk-srv/x/y')).to.equal(undefined);
     expect(awaited('/pk-vms/x')).to.deep.equal({ point: '/pk-vms', by: files.fstab });
     expect(awaited('/pk-vmsx/x')).to.equal(undefined);
+    expect(awaited('/pk-à b/x')?.point).to.equal('/pk-à b');
     expect(awaited('/pk-data/x/y')?.by).to.equal(join(root, 'units/pk-data.mount'));
     expect(awaited('/pk-net/host/x')).to.deep.equal({ point: '/pk-net', by: 'autofs' });
     expect(awaited('/pk-comment/x')).to.equal(undefined);
-    expect(placeOf('/pk-a b/x', facts).mounted?.type).to.equal('tmpfs');
+    expect(pathPlaceOf('/pk-a b/x', facts).mounted?.type).to.equal('tmpfs');
   });
 });
 

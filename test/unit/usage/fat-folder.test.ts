@@ -35,7 +35,17 @@ describe('readFatFolder', () => {
 
   it('looks at no link that leads to what may not answer', () => {
     symlinkSync(join(root, 'far/x'), join(fat, 'link'));
-    const base: Mount = { id: 1, parent: 0, device: '8:1', root: '/', point: '/', type: 'ext4', options: [] };
+    const base: Mount = {
+      id: 1,
+      parent: 0,
+      device: '8:1',
+      root: '/',
+      point: '/',
+      pointOptions: [],
+      type: 'ext4',
+      source: '/dev/x',
+      options: [],
+    };
     const far: Mount = { ...base, id: 2, parent: 1, point: join(root, 'far'), type: 'nfs4' };
     expect(readFatFolder(fat, mountTable([base, far])).names).to.deep.equal([join(root, 'far/x')]);
   });

@@ -7,10 +7,20 @@ let number = 1;
 /** A mount of `root` in a file system; all but the first lie on the root file system. */
 function mount(point: string, device: string, root = '/', more: Partial<Mount> = {}): Mount {
   number += 1;
-  return { id: number, parent: 1, device, root, point, type: 'ext4', options: ['rw'], ...more };
+  return { ...ROOT, id: number, parent: 1, device, root, point, ...more };
 }
 
-const ROOT: Mount = { id: 1, parent: 0, device: '8:1', root: '/', point: '/', type: 'ext4', options: ['rw'] };
+const ROOT: Mount = {
+  id: 1,
+  parent: 0,
+  device: '8:1',
+  root: '/',
+  point: '/',
+  pointOptions: [],
+  type: 'ext4',
+  source: '/dev/x',
+  options: ['rw'],
+};
 
 describe('aliasesBelow', () => {
   const seen = (mounts: readonly Mount[], folder = '/share', pools = ['/pool']) =>

@@ -18,7 +18,9 @@ const mount = (id: number, parent: number, point: string, type = 'ext4'): Mount 
   device: `8:${id}`,
   root: '/',
   point,
+  pointOptions: [],
   type,
+  source: '/dev/x',
   options: ['rw'],
 });
 
@@ -37,7 +39,9 @@ describe('mounts', () => {
         device: '98:0',
         root: '/mnt1',
         point: '/mnt2',
+        pointOptions: ['rw', 'noatime'],
         type: 'ext3',
+        source: '/dev/root',
         options: ['rw', 'errors=continue'],
       },
       {
@@ -46,7 +50,9 @@ describe('mounts', () => {
         device: '0:42',
         root: '/',
         point: '/a b\\cé',
+        pointOptions: ['rw'],
         type: 'overlay',
+        source: 'overlay',
         options: ['rw', 'lowerdir=/l,1:/l2'],
       },
     ]);
