@@ -20,7 +20,8 @@ export async function causesElsewhere(
     const here = shared.filter(({ volume }) => volume.pool === pool.name);
     if (here.length === 0) continue;
     const listed = here.map(({ volume }) => volume);
-    const view = await gatherPoolView(pool, listed, pathsOf(pool));
+    // What that pool knows nothing of is none of its images: it goes by the record that the own pool has.
+    const view = { ...(await gatherPoolView(pool, listed, pathsOf(pool))), unclaimed: new Map<string, never>() };
     for (const { volume, node } of here) {
       const managed = view.managed.get(volume.name);
       const cause = managed && causeToStay(managed, view);

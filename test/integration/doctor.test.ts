@@ -179,7 +179,7 @@ describe('the doctor', () => {
     expect(status).to.equal(3);
     expect(found.slice(0, 2)).to.deep.equal([
       `pool problem: storage pool 'uvtool' is not active`,
-      'others warning: could not be looked at without it: metadata, access, directories, files, deletion, space, lock, journal, leases, clock, images, overlays, view, forgotten, limits, sync',
+      'others warning: could not be looked at without it: metadata, access, directories, files, deletion, space, trash, lock, journal, leases, clock, images, overlays, view, forgotten, limits, sync',
     ]);
     const away = await wrong('--connect', 'qemu+unix:///session?socket=/nowhere');
     expect(away.status).to.equal(3);

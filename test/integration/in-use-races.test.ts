@@ -1,6 +1,8 @@
 import { expect } from 'chai';
-import { access, appendFile, chmod, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { access, appendFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
 import type { SweepOutcome, Verdict } from '../../src/core/sweep-plan.ts';
 import { LibvirtError } from '../../src/errors.ts';
 import { executeSweep, type Sweeper } from '../../src/execute/sweep.ts';
@@ -15,6 +17,9 @@ import { ensurePoolStateDirs, poolStatePaths } from '../../src/state/paths.ts';
 import { rejection } from '../support/rejection.ts';
 import { disk, fileDisk, openStages, type Stage } from '../support/scenario.ts';
 import { World } from '../support/world.ts';
+import { recordStage } from '../support/managed-images.ts';
+
+const runCommand = promisify(execFile);
 
 const POLICY = { now: Date.now(), graceMs: 0, minAgeMs: 0 };
 
@@ -84,9 +89,9 @@ describe('a sweep while the host changes', () => {
     const base = await stage.keep('base');
     const middle = await stage.overlay(stage.keepPath('middle'), base);
     const top = await stage.overlay(stage.twinPath('top'), middle);
-    const protect = () => chmod(stage.pool, 0o555);
-    const outcomes = await sweep({ afterDelete: protect });
-    await chmod(stage.pool, 0o755);
+    // In an immutable directory nobody can delete, not even root.
+    const protect = () => runCommand('chattr', ['+i', stage.pool]);
+    const outcomes = await sweep({ afterDelete: protect }).finally(() => runCommand('chattr', ['-i', stage.pool]));
     expect(outcomes).to.deep.equal([deleted(top), `failed ${basename(middle)}`, spared(base)].sort());
     expect(await sweep({})).to.deep.equal([deleted(middle), deleted(base)].sort());
   });
@@ -140,6 +145,7 @@ describe('a sweep while the host changes', () => {
   /** Plans, lets something happen, and executes; returns what became of each volume. */
   async function sweep({ beforeRejudge, afterDelete }: Disturbance): Promise<readonly string[]> {
     await refreshPool(connection, 'uvtool');
+    await recordStage(world, stage);
     const pool = await lookupPool(connection, 'uvtool');
     const paths = poolStatePaths({ stateDir: join(world.root, 'state'), pool, metadataDir: world.metadata });
     await ensurePoolStateDirs(paths, process.geteuid?.() ?? 0);

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { BLIND_SPOTS } from '../support/scenario-blind-spots.ts';
 import { disk, fateOf, fileDisk, openStages, type Stage } from '../support/scenario.ts';
 import { type Run, runProgram, UNCOVERED, World } from '../support/world.ts';
+import { recordStage } from '../support/managed-images.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/poolkeeper.js', import.meta.url));
 
@@ -31,6 +32,7 @@ describe('sync that cannot see everything', () => {
     for (const stage of stages) await stage.twin();
     broken = stages[BLIND_SPOTS.length] ?? expect.fail('no stage');
     await writeFile(broken.twinPath('broken'), Buffer.from('QFI\xfb\0\0\0\x02', 'latin1'));
+    for (const stage of stages) await recordStage(world, stage);
     blind = await syncWithoutTools();
     collectedWhileBlind = await collected();
     for (const [index, spot] of BLIND_SPOTS.entries()) await act(index, (stage) => spot.clear(stage));
@@ -91,6 +93,7 @@ describe('sync by a user who may not read everything', () => {
     await world.publish([{ release: 'noble', arch: 'amd64', versions: [{ serial: '20240821', image }] }]);
     [stage = expect.fail('no stage')] = await openStages(world, 1);
     await stage.twin();
+    await recordStage(world, stage);
   });
   after(() => world.stop());
 
@@ -138,6 +141,7 @@ describe('sync beside images that are gone for good', () => {
     const stopped = await world.libvirtd.poolDir('stopped');
     await stage.image(join(stopped, 'any.qcow2'));
     await stage.virsh(`pool-define-as stopped dir --target ${stopped}`);
+    await recordStage(world, stage);
     run = await world.sync('arch=amd64', '--allow-mass-removal');
   });
   after(() => world.stop());

@@ -5,6 +5,7 @@ import { createResolver, mark } from '../../src/core/use-graph.ts';
 import { gatherUseGraph } from '../../src/gather/use-graph.ts';
 import { createQemuImgInfo } from '../../src/image-format/qemu-img.ts';
 import { Connection } from '../../src/libvirt/connection.ts';
+import { recordStage } from '../support/managed-images.ts';
 import { buildAll, type Fate, fateOf, openStages, type Scenario, type Stage } from '../support/scenario.ts';
 import { BACKING_SCENARIOS } from '../support/scenario-backing.ts';
 import { CHAIN_SCENARIOS } from '../support/scenario-chains.ts';
@@ -121,6 +122,7 @@ describe('sync beside domains that use the directory of the pool', () => {
   });
 
   async function fateAfterSync(): Promise<Fate> {
+    await recordStage(world, stage);
     expect(await world.sync('arch=amd64', '--allow-mass-removal')).to.include({ status: 0, stderr: '' });
     return fateOf(stage);
   }

@@ -2,6 +2,7 @@ import { copyFile, lstat, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeMetadataName } from '../../src/core/identity.ts';
 import { createQcow2 } from './qemu.ts';
+import { recordStage } from './managed-images.ts';
 import type { World } from './world.ts';
 
 /** One way in which a volume is needed, and how to build it on a host. */
@@ -176,6 +177,7 @@ export async function buildAll(world: World, scenarios: readonly Scenario[]): Pr
     }
   };
   await Promise.all(Array.from({ length: 4 }, work));
+  for (const stage of stages) await recordStage(world, stage);
   if (failures.length > 0) throw new Error(`cannot build ${failures.length} scenarios\n${failures.join('\n')}`);
   return stages;
 }
