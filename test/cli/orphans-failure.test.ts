@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createQcow2 } from '../support/qemu.ts';
-import { World } from '../support/world.ts';
+import { type Run, World } from '../support/world.ts';
 
 const runCommand = promisify(execFile);
 
@@ -30,7 +30,12 @@ describe('poolkeeper orphans --delete, when an overlay in another pool cannot be
     const words = ['--all-pools', '--delete', '--yes', '--min-age', '0', '--allow-mass-removal'];
     // In an immutable directory nobody can delete, not even root.
     await runCommand('chattr', ['+i', second]);
-    const run = await world.poolkeeper('orphans', ...words).finally(() => runCommand('chattr', ['-i', second]));
+    let run: Run;
+    try {
+      run = await world.poolkeeper('orphans', ...words);
+    } finally {
+      await runCommand('chattr', ['-i', second]);
+    }
     expect(run.status).to.equal(3);
     expect(run.stderr).to.include('overlay.qcow2');
     expect(run.stdout).to.include("spared volume 'base.qcow2' in pool 'uvtool'");

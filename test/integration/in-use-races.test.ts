@@ -91,7 +91,12 @@ describe('a sweep while the host changes', () => {
     const top = await stage.overlay(stage.twinPath('top'), middle);
     // In an immutable directory nobody can delete, not even root.
     const protect = () => runCommand('chattr', ['+i', stage.pool]);
-    const outcomes = await sweep({ afterDelete: protect }).finally(() => runCommand('chattr', ['-i', stage.pool]));
+    let outcomes: readonly string[];
+    try {
+      outcomes = await sweep({ afterDelete: protect });
+    } finally {
+      await runCommand('chattr', ['-i', stage.pool]);
+    }
     expect(outcomes).to.deep.equal([deleted(top), `failed ${basename(middle)}`, spared(base)].sort());
     expect(await sweep({})).to.deep.equal([deleted(middle), deleted(base)].sort());
   });
