@@ -74,7 +74,7 @@ export const COMMANDS: readonly Command[] = [
     async (context) => (await import('./snapshot.ts')).snapshotCommand(context),
     { changesVolumes: ['create', 'delete', 'revert', 'flatten'] },
   ),
-  command('enable <image..>', 'put a disabled image back into circulation', async (context) =>
+  command('enable <image..>', 'offer a disabled image to new domains again', async (context) =>
     (await import('./enable.ts')).enableCommand(context),
   ),
   command('disable <image..>', 'keep an image, but offer it to no new domain', async (context) =>
@@ -98,10 +98,10 @@ export const COMMANDS: readonly Command[] = [
   command('chtype <words..>', 'change what an image is for', async (context) =>
     (await import('./edit-image.ts')).chtypeCommand(context),
   ),
-  command('chown <words..>', 'change to whom the volume of an image or a clone belongs', async (context) =>
+  command('chown <words..>', 'change to whom an image or a clone belongs', async (context) =>
     (await import('./change-permissions.ts')).chownCommand(context),
   ),
-  command('chmod <words..>', 'change who may read and write the volume of an image or a clone', async (context) =>
+  command('chmod <words..>', 'change who may read and write an image or a clone', async (context) =>
     (await import('./change-permissions.ts')).chmodCommand(context),
   ),
   command('lock <image..>', 'keep an image, whatever needs it', async (context) =>
