@@ -4,6 +4,7 @@ import type { Argv } from 'yargs';
 import { parseDigest } from '../core/digest.ts';
 import { formatBytes } from '../core/byte-size.ts';
 import { encodeVolumeName, identityText } from '../core/identity.ts';
+import { stagingIdentity } from '../core/local-image.ts';
 import type { Digest } from '../core/record.ts';
 import { UsageError } from '../errors.ts';
 import { importImage, type ImportedImage } from '../execute/import-image.ts';
@@ -101,7 +102,7 @@ async function bringIn(
   const { availableBytes } = await poolSpace(connection, pool.name);
   const roomBytes = availableBytes > policy.reserveBytes ? availableBytes - policy.reserveBytes : 0n;
   const { identity, volumeName } = image;
-  const stagingName = encodeVolumeName({ ...identity, version: `${identity.version}.staging` }, pool.type);
+  const stagingName = encodeVolumeName(stagingIdentity(identity), pool.type);
   const task = { kind: 'import', volumeName, identity, totalBytes: source.sizeBytes } as const;
   const job = { ...image, stagingName, source, digest, roomBytes };
   const imported = await runWatchedTask(environment, `import ${image.name}`, task, (onProgress) =>

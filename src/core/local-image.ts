@@ -27,6 +27,26 @@ export function localIdentity(name: string, isoTime: string): Identity {
   return { product: PREFIX + name, version: isoTime.replaceAll(/[-:]|\.\d+/g, '') };
 }
 
+/** What the version of a volume ends with in which an image lies only until it is converted. */
+const STAGING = '.staging';
+
+/** The identity under which an image lies until it is converted. It never has a record, and is garbage after a crash. */
+export function stagingIdentity({ product, version }: Identity): Identity {
+  return { product, version: version + STAGING };
+}
+
+/**
+ * Whether a volume only holds what is being converted. No image of a person can be called so: its version is a time that
+ * poolkeeper wrote.
+ */
+export function isStaging(identity: Identity): boolean {
+  return (
+    isLocalImage(identity) &&
+    /^\d{8}T\d{6}Z$/.test(identity.version.slice(0, -STAGING.length)) &&
+    identity.version.endsWith(STAGING)
+  );
+}
+
 /** Whether no source has this image, so that it cannot be fetched again. */
 export function isLocalImage({ product }: Pick<Identity, 'product'>): boolean {
   return product.startsWith(PREFIX);

@@ -1,6 +1,6 @@
 import { decodeVolumeName, encodeVolumeName, type Identity, identityText } from '../core/identity.ts';
 import { saysNothing } from '../core/lifecycle.ts';
-import { isLocalImage } from '../core/local-image.ts';
+import { isLocalImage, isStaging } from '../core/local-image.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { IntegrityError, type PoolkeeperError } from '../errors.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
@@ -112,7 +112,7 @@ function findUnclaimed(held: Held, listed: ReadonlySet<string>): PoolView['uncla
   return new Map(
     [...held.managed.values()].flatMap((managed): readonly [string, 'own' | 'unlisted'][] => {
       const { volume, identity } = managed;
-      if (!isUnrecorded(managed, held)) return [];
+      if (!isUnrecorded(managed, held) || isStaging(identity)) return [];
       if (isLocalImage(identity)) return [[volume.name, 'own']];
       const isOfSource = held.records.get(volume.name)?.provenance.source !== undefined;
       return isOfSource || listed.has(identity.product) ? [] : [[volume.name, 'unlisted']];
