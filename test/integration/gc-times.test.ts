@@ -107,7 +107,7 @@ describe('gc, over time', () => {
     expect(await world.volumes()).to.have.lengthOf(3);
     await gcAt(now + 2 * HOUR - MINUTE);
     expect(await world.volumes()).to.have.lengthOf(3);
-    await gcAt(now + 2 * HOUR);
+    await gcAt(now + 2 * HOUR + MINUTE);
     expect(await world.volumes()).to.deep.equal([volume('20240403')]);
   });
 
@@ -118,7 +118,7 @@ describe('gc, over time', () => {
     expect(neededAt).to.be.greaterThan(now - DAY);
     await gcAt(neededAt + 2 * HOUR - 1, 2);
     expect(await world.volumes()).to.have.lengthOf(3);
-    await gcAt(now + 2 * HOUR, 2);
+    await gcAt(now + 2 * HOUR + MINUTE, 2);
     expect(await world.volumes()).to.deep.equal([volume('20240403')]);
   });
 });

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, copyFile, lstat, mkdir, rename, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, cp, lstat, mkdir, readdir, rename, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -93,7 +93,7 @@ describe('sync by a user who may not read everything', () => {
     await world.publish([{ release: 'noble', arch: 'amd64', versions: [{ serial: '20240821', image }] }]);
     [stage = expect.fail('no stage')] = await openStages(world, 1);
     await stage.twin();
-    await recordStage(world, stage);
+    await recordForDaemonUser(world, stage);
   });
   after(() => world.stop());
 
@@ -102,6 +102,7 @@ describe('sync by a user who may not read everything', () => {
     await stage.image(join(stage.outside, 'closed'));
     const closed = [overlay, join(stage.pool, 'closed.d')];
     await mkdir(join(stage.pool, 'closed.d'));
+    await world.libvirtd.give(join(stage.pool, 'closed.d'));
     for (const path of closed) await chmod(path, 0);
     await stage.define({ devices: fileDisk(overlay) });
     const run = await syncAsDaemonUser(world);
@@ -190,6 +191,15 @@ describe('sync into a pool that libvirt cannot refresh', () => {
 });
 
 /** Runs sync as the user of the daemon, who is not root even where the tests are. */
+/** Writes records where `syncAsDaemonUser` reads them. */
+async function recordForDaemonUser(world: World, stage: Stage): Promise<void> {
+  await recordStage(world, stage);
+  const home = await world.libvirtd.poolDir('home');
+  await cp(join(world.root, 'state'), join(home, 'state'), { recursive: true });
+  for (const name of ['', ...(await readdir(join(home, 'state'), { recursive: true }))])
+    await world.libvirtd.give(join(home, 'state', name));
+}
+
 async function syncAsDaemonUser(world: World): Promise<Run> {
   const home = await world.libvirtd.poolDir('home');
   const keyring = join(home, 'keyring.gpg');

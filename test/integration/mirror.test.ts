@@ -28,6 +28,8 @@ describe('mirrors', () => {
     world.server.clearFaults();
     for (const mirror of mirrors) mirror.clearFaults();
     await world.poolkeeper('purge', '--yes');
+    // What lies in the trash would not be fetched again.
+    await world.poolkeeper('gc', '--empty-trash', '--yes');
   });
   after(async () => {
     for (const mirror of mirrors) await mirror.stop();

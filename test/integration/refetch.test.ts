@@ -28,6 +28,8 @@ describe('a source that moves on while it is read', () => {
   afterEach(async () => {
     world.server.clearFaults();
     await world.poolkeeper('purge', '--yes');
+    // What lies in the trash would not be fetched again.
+    await world.poolkeeper('gc', '--empty-trash', '--yes');
   });
   after(async () => {
     await staleCache?.stop();

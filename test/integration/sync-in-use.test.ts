@@ -79,7 +79,7 @@ describe('sync, while an old image is in use', () => {
     expect(blind.status).to.equal(13);
     expect(blind.stdout).not.to.match(/^deleted /m);
     expect(blind.stderr).to.match(
-      /^poolkeeper: error: did not delete 1 unused volume\(s\), because not everything could be seen:\n {2}image \S+\/unmounted\/web1\.qcow2: its folder is missing or empty, as if a file system were not mounted; domain web1/,
+      /^poolkeeper: error: did not delete 1 unused volume\(s\), because not everything could be seen:\n {2}image \S+\/unmounted\/web1\.qcow2: nothing is there; domain web1/,
     );
     expect(await world.volumes()).to.deep.equal([old, fresh].sort());
     await world.libvirtd.virsh('undefine', 'web1');
@@ -125,13 +125,27 @@ describe('sync, while an old image is in use', () => {
     const fetched = { action: 'fetch', product: NOBLE, version: '20240821', volume: fresh };
     const numbers = messages.flatMap((message) => Object.values(message).filter((value) => typeof value === 'number'));
     const [sizeBytes, , , allocationBytes] = numbers;
+    const { trash_id: trashId, freed_at: freedAt } = (messages.at(-1) ?? {}) as {
+      trash_id?: string;
+      freed_at?: string;
+    };
+    expect(trashId).to.match(/^\d{8}T\d{6}Z-[0-9a-f]{4}-1$/);
+    expect(Date.parse(freedAt ?? '')).to.be.greaterThan(Date.now());
+    const trash = { trash_id: trashId, freed_at: freedAt };
     const url = `${world.server.url}server/releases/noble/release-20240821/ubuntu-24.04-server-cloudimg-amd64.img`;
     expect(run.stderr).to.equal('');
     expect(messages).to.deep.equal([
       { message_type: 'step_start', ...fetched, size_bytes: sizeBytes },
       { message_type: 'step_done', ...fetched, size_bytes: sizeBytes, url, held_bytes: 0 },
       { message_type: 'step_done', action: 'retire', ...image },
-      { message_type: 'swept', result: 'deleted', pool: 'uvtool', volume: old, allocation_bytes: allocationBytes },
+      {
+        message_type: 'swept',
+        result: 'deleted',
+        pool: 'uvtool',
+        volume: old,
+        allocation_bytes: allocationBytes,
+        ...trash,
+      },
     ]);
   });
 });

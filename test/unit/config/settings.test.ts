@@ -30,6 +30,8 @@ describe('effectiveSettings', () => {
       'unused-for': undefined,
       'max-size': undefined,
       gone: 'keep',
+      'trash-for': '7d',
+      'trash-min-free': 10,
       owner: undefined,
       group: undefined,
       mode: undefined,
