@@ -39,25 +39,25 @@ import { askPatiently, behindLink, type PoolTrash } from '../state/trash.ts';
 import { readTrashNotes, removeTrashNote, writeTrashNote } from '../state/trash-notes.ts';
 import { errnoCode } from '../util/errno.ts';
 
-/** What is needed to look at everything, and to change what lies in the trash of a pool. */
+/** A session that can look at everything and change the trash of a pool. */
 export interface TrashSession extends GraphSight {
   readonly environment: Environment;
   readonly pool: StoragePool;
   readonly paths: PoolStatePaths;
 }
 
-/** What became of an entry that was to come back. */
+/** The outcome for an entry that was to come back. */
 export interface Return {
   readonly entry: TrashEntry;
   /** `occupied`: another file has its name by now, so it stays in the trash. */
   readonly result: 'restored' | 'occupied' | 'failed';
   readonly isOffered: boolean;
   readonly error?: PoolkeeperError;
-  /** What needs it; `undefined`: somebody asked for it, or it stands below what is needed. */
+  /** The reference that needs it; `undefined`: somebody asked for it, or it stands below what is needed. */
   readonly need?: Edge;
 }
 
-/** What became of an entry that was to be unlinked. */
+/** The outcome for an entry that was to be unlinked. */
 export interface Emptied {
   readonly entry: TrashEntry;
   /**
@@ -71,7 +71,7 @@ export interface Emptied {
 /** How an emptying went. */
 export interface Emptying {
   readonly emptied: readonly Emptied[];
-  /** What came back instead, because something needs it. */
+  /** Entries that came back instead, because something needs them. */
   readonly returned: readonly Return[];
 }
 
@@ -159,7 +159,7 @@ export async function rescueFromTrash(session: TrashSession): Promise<readonly R
   return rescue(entries, graph, session);
 }
 
-/** What `rescueFromTrash` would bring back, and why. Changes nothing and needs no lock. */
+/** Tells what `rescueFromTrash` would bring back, and why. Changes nothing and needs no lock. */
 export async function plannedRescues(
   sight: GraphSight,
   site: TrashSite,
@@ -493,14 +493,14 @@ export async function unlinkTrashed(
 /** Why an entry is not to be unlinked, as far as can be seen. */
 export interface TrashNeed {
   readonly entry: TrashEntry;
-  /** What names it; `undefined`: somebody has it open, or, with `isUnseen`, the kernel does not tell. */
+  /** The reference that names it; `undefined`: somebody has it open, or, with `isUnseen`, the kernel does not tell. */
   readonly edge: Edge | undefined;
   readonly isUnseen: boolean;
   /** A lease or a lock, which no force overrides. */
   readonly isClaim: boolean;
 }
 
-/** What speaks against unlinking entries: who names them, by their former path or where they lie now, or has them open. */
+/** Finds the needs that speak against unlinking entries: references to the former path or to the trash, and open files. */
 export async function needsOf(entries: readonly TrashEntry[], session: TrashSession): Promise<readonly TrashNeed[]> {
   if (entries.length === 0) return [];
   const { graph } = await gatherUseGraph(session);
@@ -530,7 +530,7 @@ function mayBeNeeded(entry: TrashEntry, graph: UseGraph): boolean {
   return graph.blindSpots.some((blindSpot) => concerns(blindSpot, node));
 }
 
-/** What names the file where it lies now. */
+/** Finds the reference that names the file where it lies now. */
 function namesInTrash(entry: TrashEntry, graph: UseGraph): Edge | undefined {
   const path = entryFile(entry);
   const isIt = ({ reference: { kind, value }, tokens }: Edge): boolean =>
@@ -564,7 +564,7 @@ async function askAbout(entry: TrashEntry): Promise<'free' | 'held' | 'unseen' |
   if (presence(entry) === 'missing') return 'gone';
   const target = behindLink(path);
   const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
-  // Who opened the file behind a link holds that; the link itself nobody can hold.
+  // A process that opened the file behind a link holds that file; nobody can hold the link itself.
   if (isLink) return 'free';
   const answer = await askPatiently(target);
   return answer.is === 'unknown' ? 'unseen' : answer.is;

@@ -102,7 +102,7 @@ async function forget(context: CommandContext, options: ForgetArguments): Promis
   });
 }
 
-/** Who says so: behind sudo the one who called it. */
+/** The user who runs the command; behind sudo, the one who called sudo. */
 function userName({ env, uid }: CommandContext): string {
   try {
     return env['SUDO_USER'] ?? userInfo().username;

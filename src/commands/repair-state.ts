@@ -41,7 +41,7 @@ export async function repairState(session: LockedSession): Promise<void> {
       target = await setAside(join(dir, name), join(paths.root, 'set-aside'));
     } catch (cause) {
       if (!(cause instanceof FailureError)) throw cause;
-      // What is damaged keeps its image where it is, too.
+      // A damaged file that stays where it is keeps its image as well.
       reporter.warning(cause.message, cause.hint);
       continue;
     }

@@ -42,7 +42,7 @@ export interface ForgottenName {
   readonly name: AbsentName;
   /** In milliseconds since the epoch. */
   readonly since: number;
-  /** Who said so. */
+  /** The user who said it. */
   readonly by: string;
   readonly reason: string | undefined;
 }

@@ -81,7 +81,7 @@ export function circularChains({ headers, contents }: Explored): readonly BlindS
     const tokens = edges.flatMap((edge) => (edge.reference.kind === 'path' ? edge.tokens.filter(isExactToken) : []));
     bases.set(node, new Set(tokens.flatMap((token) => byToken.get(token) ?? [])));
   }
-  // Whose bases all end somewhere ends somewhere as well; what is left at last goes round.
+  // A chain ends if all its bases end. Whatever is left in the end goes round.
   const left = new Set(chained.keys());
   for (let before = -1; before !== left.size;) {
     before = left.size;
@@ -177,7 +177,7 @@ function foundElsewhere(
   };
 }
 
-/** Who names what is absent. */
+/** Finds the roots and nodes that name what is absent. */
 function ownersOf(
   absences: readonly Pick<Absence, 'edges'>[],
   all: readonly (DraftRoot | DraftNode)[],

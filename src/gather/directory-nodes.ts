@@ -16,7 +16,7 @@ const MAX_ENTRIES = 1_000_000;
 export interface TreeSight {
   readonly draft: Draft;
   readonly files: FileIdentifier;
-  /** Whose directory it is. */
+  /** Name of the storage pool that the directory belongs to. */
   readonly pool: string;
   readonly table: MountTable | undefined;
   /** More tokens by which an entry directly in the directory goes. */
@@ -67,7 +67,7 @@ function identifyEntries(folder: Buffer, names: readonly Buffer[], files: FileId
     const path = bytes.toString();
     return { bytes, path, name: nameBytes.toString(), identity: files.identify(path, bytes) };
   });
-  // What lies in a trash needs nothing. Whoever names a file in it names its whole path.
+  // Files in a trash need nothing, and are only ever named by their whole path.
   return entries.filter(({ name, identity }) => identity.state !== 'directory' || !isTrashFolder(name));
 }
 

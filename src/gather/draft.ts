@@ -111,7 +111,7 @@ export class Draft {
     return tokens.some((token) => all.has(token));
   }
 
-  /** By which volumes go that are there, letter by letter. */
+  /** Tokens of the exact paths of all volumes. */
   get volumePaths(): ReadonlySet<Token> {
     const volumes = this.nodes.filter(({ content }) => content.volume !== undefined);
     return new Set(volumes.flatMap(({ tokens }) => tokens.filter((token) => token.startsWith('path:'))));

@@ -7,7 +7,7 @@ import { IMAGE_HEAD_BYTES, isImageHead } from '../image-format/signature.ts';
 import type { Connection } from '../libvirt/connection.ts';
 import { type DomainListing, listDomainDocuments } from '../libvirt/domain.ts';
 import { hasNumber, isNoStoragePool, VIR_ERR } from '../libvirt/error-codes.ts';
-import { listPools, lookupPool, refreshPool, type StoragePool } from '../libvirt/storage-pool.ts';
+import { lookupPool, refreshPool, type StoragePool } from '../libvirt/storage-pool.ts';
 import { listVolumeNames, listVolumes, type VolumeListing } from '../libvirt/volume.ts';
 import { folderIdentity } from '../state/trash.ts';
 
@@ -34,14 +34,19 @@ const DIRECTORY_POOLS: ReadonlySet<string> = new Set(['dir', 'fs', 'netfs', 'vst
 const NO_VOLUMES: VolumeListing = { volumes: [], unreadable: [] };
 
 /**
- * Lists pools, volumes and domains. What vanishes meanwhile is left out; what cannot be seen is a blind spot.
+ * Lists the volumes of pools, and all domains. What vanishes meanwhile is left out; what cannot be seen is a blind spot.
  *
+ * @param listed all pools: the same list by which their places were found, so that none is judged of which no place is known.
  * @param isLocal whether the paths that libvirt shows are paths of this host.
- * @throws LibvirtError when domains or pools cannot be listed.
+ * @throws LibvirtError when domains cannot be listed.
  */
-export async function listInventory(connection: Connection, isLocal: boolean): Promise<Inventory> {
+export async function listInventory(
+  connection: Connection,
+  listed: readonly StoragePool[],
+  isLocal: boolean,
+): Promise<Inventory> {
   const pools: PoolListing[] = [];
-  for (const pool of await listPools(connection)) {
+  for (const pool of listed) {
     const folder = isLocal ? folderIdentity(pool.targetPath) : undefined;
     pools.push({ ...(await listPool(pool, connection, isLocal)), folder });
   }

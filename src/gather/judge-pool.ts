@@ -117,7 +117,7 @@ export function volumesInUse(sight: PoolSight, now: number): ReadonlyMap<string,
   );
 }
 
-/** What keeps this run from deleting a volume of the pool at all, whether or not something needs it; claims that cannot be read as well. */
+/** Finds the blind spots that forbid deleting a volume of the pool, whether or not something needs it, unreadable claims included. */
 function hindrancesOf({ gathered, view }: PoolSight, volumeName: string): readonly BlindSpot[] {
   const node = findSeen(gathered.volumes, view.pool.name, volumeName)?.node;
   return gathered.graph.blindSpots.filter(

@@ -20,7 +20,7 @@ export async function causesElsewhere(
     const here = shared.filter(({ volume }) => volume.pool === pool.name);
     if (here.length === 0) continue;
     const listed = here.map(({ volume }) => volume);
-    // What that pool knows nothing of is none of its images: it goes by the record that the own pool has.
+    // A volume of which that pool knows nothing is not one of its images: the record of the own pool decides.
     const view = { ...(await gatherPoolView(pool, listed, pathsOf(pool))), unclaimed: new Map<string, never>() };
     for (const { volume, node } of here) {
       const managed = view.managed.get(volume.name);

@@ -92,7 +92,7 @@ function findVolume(
   draft.missName({ kind: 'volume', pool, volume: value }, edge, cause);
 }
 
-/** What only a network can show is no question unless another image may stand behind it. */
+/** Notes a name on a network as absent, if another image may stand behind it. */
 function findNetworkName(
   edge: Edge,
   { protocol, value }: { readonly protocol: string; readonly value: string },

@@ -106,9 +106,10 @@ export async function gatherUseGraph(sight: GraphSight): Promise<PlacedGraph> {
 async function gather(sight: GraphSight): Promise<PlacedGraph> {
   const { connection, qemuImg, ownPid, readClaims, judged, sharing, domainPlaces = DOMAIN_PLACES } = sight;
   const claims = await readClaims();
-  const places = await findPlaces(connection, await listPools(connection), judged);
+  const listed = await listPools(connection);
+  const places = await findPlaces(connection, listed, judged);
   const { isLocal } = places;
-  const inventory = await listInventory(connection, isLocal);
+  const inventory = await listInventory(connection, listed, isLocal);
   const forgotten = claims.forgotten?.get(connection.uri);
   const readOthers = (table: MountTable): OtherDomains =>
     readOtherDomains(domainPlaces, table, listedBy(connection.uri));

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { CAPABILITIES, hasCapability } from '../util/capabilities.ts';
 import { parseMounts } from '../util/mounts.ts';
 import { shellWord } from '../util/shell.ts';
 
@@ -12,9 +13,6 @@ export interface ServiceFacts {
   /** `/proc/self/status`. */
   readonly status: string;
 }
-
-/** The capability that lets root write where modes forbid it (capability.h). */
-const CAP_DAC_OVERRIDE = 1n;
 
 /** What each setting of a unit makes read-only (systemd.exec(5)). */
 const READ_ONLY = [
@@ -37,9 +35,8 @@ export function serviceHint(code: string, path: string, facts: ServiceFacts = re
     const [, setting, other] = found;
     return `${setting} of ${unit} forbids it: name another place, or set ${other} below [Service] with 'systemctl edit ${unit}'`;
   }
-  const capabilities = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(facts.status)?.[1] ?? '0'}`);
   const isRoot = /^Uid:\s+\d+\s+0\s/m.test(facts.status);
-  if (!isRoot || (capabilities >> CAP_DAC_OVERRIDE) % 2n === 1n) return undefined;
+  if (!isRoot || hasCapability(facts.status, CAPABILITIES.dacOverride)) return undefined;
   const dir = shellWord(dirname(path));
   return code === 'EACCES'
     ? `CapabilityBoundingSet= of ${unit} leaves root only the rights that modes give; run as root: chgrp root ${dir} && chmod g+rwx ${dir}`

@@ -8,7 +8,7 @@ import { fileError } from './file-error.ts';
 
 const MOVE_AWAY = { hint: 'poolkeeper follows no symbolic link there: move it away' };
 
-/** What poolkeeper writes about one image is far smaller; what is larger is hardly its own. */
+/** Largest file that is set aside. Files that poolkeeper writes about one image are far smaller. */
 const MAX_BYTES = 64 * 1024;
 
 /**

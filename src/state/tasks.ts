@@ -64,7 +64,7 @@ export async function pruneTasks(dir: string, now: number): Promise<void> {
   }
 }
 
-/** What cannot be told counts as under way. */
+/** Reads a task as abandoned if its process is provably gone. A task of which that cannot be told counts as under way. */
 async function asItStands(task: Task): Promise<Task> {
   if (isOver(task)) return task;
   const { pidNamespace = readPidNamespace() } = task;

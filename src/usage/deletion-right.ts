@@ -3,6 +3,7 @@ import { stat, statfs } from 'node:fs/promises';
 import type { BlindSpot } from '../core/reference.ts';
 import type { StoragePool } from '../libvirt/storage-pool.ts';
 import type { Volume } from '../libvirt/volume.ts';
+import { CAPABILITIES, hasCapability } from '../util/capabilities.ts';
 import { errnoCode } from '../util/errno.ts';
 
 // What this run can prove about the files of a pool, and who else could see them. Whoever may not take a write lease cannot
@@ -16,9 +17,6 @@ export interface LeaseRight {
   readonly isUnlimited: boolean;
 }
 
-/** Bit of CAP_LEASE, `linux/capability.h`. */
-const CAP_LEASE = 28n;
-
 /** The rights of this process, from `/proc/self/status`; without it none. */
 export function readLeaseRight(path = '/proc/self/status'): LeaseRight {
   try {
@@ -30,12 +28,8 @@ export function readLeaseRight(path = '/proc/self/status'): LeaseRight {
 
 /** Reads the text of `/proc/PID/status`. */
 export function parseLeaseRight(text: string): LeaseRight {
-  const capabilities = /^CapEff:\s*([0-9a-f]{1,16})$/m.exec(text)?.[1];
   const uid = /^Uid:(?:\s+\d+){3}\s+(\d+)$/m.exec(text)?.[1];
-  return {
-    uid: uid === undefined ? undefined : Number(uid),
-    isUnlimited: capabilities !== undefined && ((BigInt(`0x${capabilities}`) >> CAP_LEASE) & 1n) === 1n,
-  };
+  return { uid: uid === undefined ? undefined : Number(uid), isUnlimited: hasCapability(text, CAPABILITIES.lease) };
 }
 
 /**
@@ -143,7 +137,7 @@ export function sharedBy(type: number): string | undefined {
 }
 
 /**
- * What keeps every run from deleting in a pool: other hosts may need its files, and nobody here can tell. The configuration
+ * Finds why no run may delete in a pool: other hosts may need its files, and nobody here can tell. The configuration
  * can say that this host is alone.
  *
  * @param isLocal whether the pool's directory is one of this host; otherwise its type alone is known.

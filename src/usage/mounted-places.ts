@@ -43,7 +43,7 @@ export function relationOf(place: Place, other: Place): Relation | undefined {
 
 /** A folder that is seen through another one, by way of mounts. */
 export interface Alias {
-  /** By which path it is known here; all of it is seen. */
+  /** The path by which it is known here; all of it is seen. */
   readonly path: string;
   /** The mount, or the folder itself, through which it is seen. */
   readonly by: string;

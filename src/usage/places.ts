@@ -61,7 +61,7 @@ async function localityOf(
   }
 }
 
-/** What nothing may be deleted for that is no matter of need: by pool, and of kinds that no force overrides. */
+/** Finds what forbids deleting in each pool, whoever needs its volumes: blind spots of the kinds that no force overrides. */
 export async function findHindrances(
   places: Places,
   {
@@ -88,7 +88,7 @@ export async function findHindrances(
     // A pool that was empty when it was looked at may have volumes by now.
     const isHere = places.isLocal && (locality.is === 'here' || (locality.is === 'empty' && own.length === 0));
     if (!isHere) spots.push(remotePool(pool, locality));
-    // What is only unproven may well be here: whoever deletes by name needs the right to all the same.
+    // A pool that is only unproven may well be here: deleting by name needs the right all the same.
     const mayBeHere = places.isLocal && locality.is !== 'elsewhere';
     if (mayBeHere) spots.push(...(await missingRight(pool, own, right)));
     spots.push(...(await sharedStorage(pool, sharing, mayBeHere)));

@@ -97,7 +97,7 @@ function isOfKernel(folder: Buffer, table: MountTable | undefined): boolean {
   return KERNEL_TYPES.has(table?.of(realpathSync.native(folder))?.type ?? '');
 }
 
-/** What lies in a trash of poolkeeper needs nothing. */
+/** Whether a folder is a trash of poolkeeper, whose files need nothing. */
 function isTrash(folder: Buffer): boolean {
   return isTrashFolder(posix.basename(realpathSync.native(folder)));
 }

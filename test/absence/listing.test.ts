@@ -6,6 +6,7 @@ import { listInventory } from '../../src/gather/inventory.ts';
 import { Connection } from '../../src/libvirt/connection.ts';
 import { listDomainDocuments } from '../../src/libvirt/domain.ts';
 import type { Lane } from '../../src/libvirt/lane.ts';
+import { listPools } from '../../src/libvirt/storage-pool.ts';
 import { disk, fileDisk, openStages, type Stage } from '../support/scenario.ts';
 import { World } from '../support/world.ts';
 
@@ -63,7 +64,7 @@ describe('what is listed while others change it', () => {
       if (call === 'storagePoolNumOfVolumes') throw new LibvirtError('cannot list: too many', { virErrorNumber: 39 });
     };
     const spotsOf = async (isLocal: boolean): Promise<readonly string[]> => {
-      const { pools } = await listInventory(disturbed(refuse), isLocal);
+      const { pools } = await listInventory(disturbed(refuse), await listPools(connection), isLocal);
       return pools.flatMap(({ blindSpots }) => blindSpots.map(({ what }) => what));
     };
     expect(await spotsOf(false)).to.deep.equal(["storage pool 'uvtool'"]);

@@ -12,7 +12,7 @@ export interface Argument {
 /** A part of a block graph, as one argument describes it. */
 interface Part {
   readonly nodes: readonly BlockNode[];
-  /** By which other arguments mean it, or a part of it. */
+  /** Names by which other arguments refer to it, or to a part of it. */
   readonly nodeNames: readonly string[];
   /** A driver in it looks for a header: one that is no raw one, or one that QEMU finds out by itself. */
   readonly isFormatted: boolean;
