@@ -85,8 +85,10 @@ export async function findHindrances(
     if (places.isLocal && locality.is === 'elsewhere') spots.push(foreignPool(pool, locality.why));
     const own = volumes.filter((volume) => volume.pool === pool.name);
     if (!(judged?.has(pool.name) ?? true)) continue;
-    // A pool that was empty when it was looked at may have volumes by now.
-    const isHere = places.isLocal && (locality.is === 'here' || (locality.is === 'empty' && own.length === 0));
+    // Without volumes there is nothing to delete, as in a pool that went while it was looked at; one that was empty then may
+    // have volumes by now.
+    const hasNothing = own.length === 0 && (locality.is === 'empty' || locality.is === 'unproven');
+    const isHere = places.isLocal && (locality.is === 'here' || hasNothing);
     if (!isHere) spots.push(remotePool(pool, locality));
     // A pool that is only unproven may well be here: deleting by name needs the right all the same.
     const mayBeHere = places.isLocal && locality.is !== 'elsewhere';
