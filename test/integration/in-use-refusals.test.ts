@@ -190,7 +190,6 @@ describe('sync into a pool that libvirt cannot refresh', () => {
   });
 });
 
-/** Runs sync as the user of the daemon, who is not root even where the tests are. */
 /** Writes records where `syncAsDaemonUser` reads them. */
 async function recordForDaemonUser(world: World, stage: Stage): Promise<void> {
   await recordStage(world, stage);
@@ -200,6 +199,7 @@ async function recordForDaemonUser(world: World, stage: Stage): Promise<void> {
     await world.libvirtd.give(join(home, 'state', name));
 }
 
+/** Runs sync as the user of the daemon, who is not root even where the tests are. */
 async function syncAsDaemonUser(world: World): Promise<Run> {
   const home = await world.libvirtd.poolDir('home');
   const keyring = join(home, 'keyring.gpg');
